@@ -1,0 +1,1 @@
+"""The losses, one file a family. ``lossutils.functional`` is their flat face."""

@@ -1,0 +1,166 @@
+"""The house style of the book's figures: one palette, one set of defaults, labels instead of legends."""
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from cycler import cycler
+from matplotlib.lines import Line2D
+
+PALETTE = {
+    "blue": "#0072b2",
+    "orange": "#be7b01",
+    "green": "#2a9d84",
+    "vermillion": "#b2400f",
+    "purple": "#7a3b83",
+    "sky": "#2e97f2",
+    "ink": "#1b1f24",
+    "muted": "#5b6570",
+    "grid": "#d3d9df",
+    "surface": "#ffffff",
+}
+"""Named colors on a light page. `lossutils/explore/explore.css` holds their partners on a dark one.
+
+The six hues follow Okabe and Ito (2008, https://jfly.uni-koeln.de/color/), darkened until a thin line in
+any of them has a contrast of 3:1 with a white page.
+"""
+
+SERIES = ("blue", "orange", "green", "vermillion", "purple", "sky")
+
+HOUSE_RC = {
+    "figure.figsize": (5.4, 3.4),
+    "figure.facecolor": "none",
+    "figure.subplot.left": 0.13,
+    "figure.subplot.right": 0.96,
+    "figure.subplot.bottom": 0.17,
+    "figure.subplot.top": 0.91,
+    "figure.subplot.wspace": 0.34,
+    "figure.subplot.hspace": 0.5,
+    # constrained layout would double the time of a frame, and let axes jump from frame to frame
+    "figure.constrained_layout.use": False,
+    "figure.autolayout": False,
+    "font.size": 10.5,
+    "font.family": "sans-serif",
+    "axes.titlesize": 10.5,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 10.5,
+    "xtick.labelsize": 9.5,
+    "ytick.labelsize": 9.5,
+    "legend.fontsize": 10,
+    "legend.frameon": False,
+    "axes.facecolor": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": cycler(color=[PALETTE[name] for name in SERIES]),
+    "axes.edgecolor": PALETTE["muted"],
+    "axes.labelcolor": PALETTE["ink"],
+    "axes.titlecolor": PALETTE["ink"],
+    "axes.axisbelow": True,
+    "text.color": PALETTE["ink"],
+    "xtick.color": PALETTE["muted"],
+    "ytick.color": PALETTE["muted"],
+    "grid.color": PALETTE["grid"],
+    "lines.linewidth": 1.8,
+    "lines.markersize": 5,
+    "patch.linewidth": 0.8,
+    "savefig.facecolor": "auto",
+    "savefig.bbox": None,
+    "path.simplify": True,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "lossutils",
+}
+"""Matplotlib settings of the house style."""
+
+
+def house_style():
+    """Return a context manager in which matplotlib draws in the house style.
+
+    Examples
+    --------
+    >>> with house_style():
+    ...     fig, ax = plt.subplots()
+    >>> ax.spines["top"].get_visible()
+    False
+    >>> plt.close(fig)
+    """
+    return mpl.rc_context(HOUSE_RC)
+
+
+def figure(rows=1, cols=1, **options):
+    """Make a figure and its axes in the house style.
+
+    Parameters
+    ----------
+    rows, cols : int
+        The grid of axes. Two columns make the figure wider; two rows make it taller, which a phone shows better.
+    **options
+        Passed to `matplotlib.pyplot.subplots`.
+
+    Returns
+    -------
+    fig : matplotlib.figure.Figure
+    axes : Axes or array of Axes
+
+    Examples
+    --------
+    >>> fig, (left, right) = figure(cols=2, sharey=True)
+    >>> left.set_title("training").get_text()
+    'training'
+    >>> plt.close(fig)
+    """
+    width = 5.4 + 1.2 * (cols - 1)
+    height = 3.4 + 2.0 * (rows - 1) - 0.4 * (cols > 1 and rows == 1)
+    options = {"figsize": (width, height), **options}
+    with house_style():
+        fig, axes = plt.subplots(rows, cols, **options)
+    # the room for labels is a matter of inches, not of shares of the figure
+    width, height = fig.get_size_inches()
+    fig.subplots_adjust(left=0.68 / width, right=1 - 0.2 / width, bottom=0.58 / height, top=1 - 0.32 / height)
+    return fig, axes
+
+
+def label_line(ax, line_or_xy, text, *, x=None, offset=(5, 0), **options):
+    """Write a label beside a line, in the color of the line, instead of a legend.
+
+    Parameters
+    ----------
+    ax : Axes
+    line_or_xy : Line2D or (float, float)
+        The line, or a point in data coordinates.
+    text : str
+    x : float, optional
+        Where along the line, in data coordinates. By default at the last point inside the axes.
+    offset : (float, float)
+        From that point, in typographic points.
+    **options
+        Passed to `Axes.annotate`; for instance `ha="right"`, `color=…`.
+
+    Returns
+    -------
+    matplotlib.text.Annotation
+
+    Examples
+    --------
+    >>> fig, ax = figure()
+    >>> (line,) = ax.plot([0, 1, 2], [0, 1, 4])
+    >>> label_line(ax, line, "squared error").xy
+    (2.0, 4.0)
+    >>> plt.close(fig)
+    """
+    color = PALETTE["ink"]
+    if isinstance(line_or_xy, Line2D):
+        color = line_or_xy.get_color()
+        line_or_xy = _point_on(ax, line_or_xy, x)
+    options = {"color": color, "va": "center", "annotation_clip": False, **options}
+    return ax.annotate(text, line_or_xy, xytext=offset, textcoords="offset points", **options)
+
+
+def _point_on(ax, line, x):
+    points = np.column_stack([line.get_xdata(orig=False), line.get_ydata(orig=False)]).astype(float)
+    points = points[np.isfinite(points).all(axis=1)]
+    if not len(points):
+        raise ValueError(f"label_line: the line {line.get_label()!r} has no finite point")
+    if x is not None:
+        return tuple(points[np.abs(points[:, 0] - x).argmin()].tolist())
+    low, high = np.sort(np.column_stack([ax.get_xlim(), ax.get_ylim()]), axis=0)
+    inside = points[((low <= points) & (points <= high)).all(axis=1)]
+    return tuple((inside if len(inside) else points)[-1].tolist())

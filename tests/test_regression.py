@@ -1,0 +1,383 @@
+"""The regression losses against PyTorch: one parametrized suite, every argument torch takes."""
+
+import inspect
+import itertools
+
+import hypothesis.extra.numpy as hnp
+import hypothesis.strategies as st
+import mpmath
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as TF
+from hypothesis import given, settings
+
+import lossutils.functional as F
+from lossutils import value_and_grad
+from lossutils.bridge import as_torch
+
+IN_TORCH = [
+    ("mse_loss", {}),
+    ("l1_loss", {}),
+    ("huber_loss", {}),
+    ("huber_loss", {"delta": 0.3}),
+    ("smooth_l1_loss", {}),
+    ("smooth_l1_loss", {"beta": 0.3}),
+    ("smooth_l1_loss", {"beta": 0.0}),
+]
+ALL = [*IN_TORCH, ("log_cosh_loss", {}), ("tukey_loss", {}), ("tukey_loss", {"c": 0.7})]
+WEIGHTED = [case for case in IN_TORCH if case[0] != "smooth_l1_loss"]
+REDUCTIONS = ["none", "mean", "sum"]
+DTYPES = [np.float32, np.float64]
+SPECIAL = [0.0, -0.0, 0.3, 0.5, 1.0, -1.0, 2.0, np.inf, -np.inf, np.nan, 1e30, -1e30, 1e-30]
+
+
+def case_id(value):
+    """A readable test id: huber_loss-delta=0.3."""
+    if isinstance(value, tuple):
+        return "-".join([value[0], *(f"{k}={v}" for k, v in value[1].items())])
+    return getattr(value, "__name__", str(value))
+
+
+def over(cases):
+    return pytest.mark.parametrize("case", cases, ids=case_id)
+
+
+over_reductions = pytest.mark.parametrize("reduction", REDUCTIONS)
+over_dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=case_id)
+
+
+def ours(case, arrays, reduction, wrt, grad_output=None):
+    name, parameters = case
+    differentiated = value_and_grad(getattr(F, name), tuple(wrt))
+    return differentiated(**arrays, reduction=reduction, grad_output=grad_output, **parameters)
+
+
+def theirs(case, arrays, reduction, wrt, grad_output=None):
+    name, parameters = case
+    tensors = {k: torch.tensor(np.asarray(a), requires_grad=k in wrt) for k, a in arrays.items()}
+    value = getattr(TF, name)(**tensors, reduction=reduction, **parameters)
+    value.backward(torch.ones_like(value) if grad_output is None else torch.tensor(grad_output))
+    return value.detach().numpy(), [tensors[k].grad.numpy() for k in wrt]
+
+
+def assert_same(case, arrays, reduction, wrt=("input", "target"), grad_output=None):
+    """Value, gradients, shapes, and dtypes are torch's, up to the rounding of a sum."""
+    value, gradients = ours(case, arrays, reduction, wrt, grad_output)
+    torch_value, torch_gradients = theirs(case, arrays, reduction, wrt, grad_output)
+    for mine, reference in zip([value, *gradients], [torch_value, *torch_gradients], strict=True):
+        assert np.asarray(mine).dtype == reference.dtype
+        assert np.shape(mine) == reference.shape
+        # torch sums float32 in float32: its own rounding, not ours, sets the tolerance
+        rtol = 2e-5 if reference.dtype == np.float32 else 1e-12
+        np.testing.assert_allclose(mine, reference, rtol=rtol, atol=rtol * 1e-2)
+
+
+def sample(shape, dtype, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+# ---- agreement with PyTorch
+
+
+@over(IN_TORCH)
+@over_reductions
+@over_dtypes
+@given(data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_drawn_shapes_and_numbers(case, reduction, dtype, data):
+    shape = data.draw(hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=5))
+    numbers = hnp.arrays(dtype, shape, elements=st.floats(-100, 100, width=32))
+    assert_same(case, {"input": data.draw(numbers), "target": data.draw(numbers)}, reduction)
+
+
+@over(IN_TORCH)
+@over_dtypes
+def test_special_numbers(case, dtype):
+    pairs = np.array(list(itertools.product(SPECIAL, SPECIAL)), dtype)
+    assert_same(case, {"input": pairs[:, 0].copy(), "target": pairs[:, 1].copy()}, "none")
+
+
+@over(IN_TORCH)
+@over_reductions
+@pytest.mark.parametrize(
+    "shapes",
+    [((4, 1), (3,)), ((2, 3), (3,)), ((1,), (5,)), ((), (3,)), ((2, 1, 3), (4, 1)), ((0, 3), (3,))],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore:.*(broadcast|target size):UserWarning")
+def test_broadcasting(case, reduction, shapes):
+    arrays = {"input": sample(shapes[0], np.float64), "target": sample(shapes[1], np.float64, seed=1)}
+    assert_same(case, arrays, reduction)
+
+
+@over(WEIGHTED)
+@over_reductions
+@over_dtypes
+def test_weights(case, reduction, dtype):
+    arrays = {
+        "input": sample((3, 4), dtype),
+        "target": sample((3, 4), dtype, 1),
+        "weight": sample((3, 4), dtype, 2) + 3,
+    }
+    assert_same(case, arrays, reduction, wrt=("input", "target", "weight"))
+
+
+@over(WEIGHTED)
+@pytest.mark.filterwarnings("ignore:.*(broadcast|target size):UserWarning")
+def test_weights_have_the_shape_of_input_even_where_the_target_is_wider(case):
+    arrays = {
+        "input": sample((3, 1), np.float64),
+        "target": sample((3, 4), np.float64, 1),
+        "weight": np.ones((3, 1)) * 2,
+    }
+    for reduction in REDUCTIONS:
+        assert_same(case, arrays, reduction, wrt=("input", "weight"))
+
+
+@over(IN_TORCH)
+@over_dtypes
+def test_grad_output(case, dtype):
+    arrays = {"input": sample((3, 4), dtype), "target": sample((3, 4), dtype, 1)}
+    assert_same(case, arrays, "none", grad_output=sample((3, 4), dtype, 2))
+    assert_same(case, arrays, "mean", grad_output=dtype(2.5))
+
+
+@over(IN_TORCH)
+@pytest.mark.filterwarnings("ignore:.*(broadcast|target size):UserWarning")
+def test_mixed_dtypes(case):
+    """Promotion is torch's: integers and 0-d arrays yield. Huber's wants one dtype once it's differentiated."""
+    dtypes = [np.float16, np.float32, np.float64, np.int64]
+    for a, b, shape in itertools.product(dtypes, dtypes, [(3,), ()]):
+        arrays = {"input": np.array([3, 1, 4]).astype(a), "target": np.ones(shape, b)}
+        wrt = [k for k, v in arrays.items() if v.dtype.kind == "f"]
+        if not wrt:
+            continue
+        try:
+            theirs(case, arrays, "sum", wrt)
+        except RuntimeError:
+            with pytest.raises(TypeError, match="dtype"):
+                ours(case, arrays, "sum", wrt)
+        else:
+            assert_same(case, arrays, "sum", wrt)
+
+
+def test_absolute_error_of_integers():
+    input, target = np.array([3, 1, -4]), np.array([1, 1, 9])
+    for reduction in ("none", "sum"):
+        expected = TF.l1_loss(torch.tensor(input), torch.tensor(target), reduction=reduction).numpy()
+        np.testing.assert_array_equal(F.l1_loss(input, target, reduction=reduction), expected, strict=True)
+
+
+@over(IN_TORCH)
+def test_arguments_are_torchs(case):
+    """Same names, order, and defaults, without the two deprecated arguments."""
+    ours, theirs = (inspect.signature(getattr(module, case[0])).parameters.values() for module in (F, TF))
+    theirs = [p for p in theirs if p.name not in ("size_average", "reduce")]
+    assert [(p.name, p.default) for p in ours] == [(p.name, p.default) for p in theirs]
+
+
+REJECTED = [
+    ("mse_loss", lambda a: (a([1.0]), a([1.0]), "median")),
+    ("mse_loss", lambda a: (a([1.0, 2.0]), a([1.0, 2.0, 3.0]))),
+    ("mse_loss", lambda a: (a([1, 2]), a([1, 2]))),
+    ("mse_loss", lambda a: (a([True]), a([False]))),
+    ("mse_loss", lambda a: (a([1.0, 2.0]), a([1.0, 2.0]), "mean", a([1.0]))),
+    ("mse_loss", lambda a: (a([1.0]),)),
+    ("mse_loss", lambda a: (a([1.0]), a([1.0]), "mean", None, 3, 4, 5)),
+    ("l1_loss", lambda a: (a([1, 2]), a([1, 2]))),
+    ("l1_loss", lambda a: (a([True]), a([False]), "sum")),
+    ("huber_loss", lambda a: (a([1.0]), a([1.0]), "mean", 0.0)),
+    ("huber_loss", lambda a: (a([1.0]), a([1.0]), "mean", -1.0)),
+    ("huber_loss", lambda a: (a([1]), a([1.0]))),
+    ("smooth_l1_loss", lambda a: (a([1.0]), a([1.0]), "mean", -1.0)),
+    ("smooth_l1_loss", lambda a: (a([1, 2]), a([1, 2]))),
+]
+
+
+def with_reduction_fourth(name, arguments):
+    """torch's signature has the deprecated size_average and reduce before reduction; huber_loss hasn't."""
+    return (
+        (*arguments[:2], None, None, *arguments[2:])
+        if name != "huber_loss" and len(arguments) > 2
+        else arguments
+    )
+
+
+@pytest.mark.parametrize(("name", "arguments"), REJECTED, ids=[f"{i}-{r[0]}" for i, r in enumerate(REJECTED)])
+@pytest.mark.filterwarnings("ignore:.*(broadcast|target size):UserWarning")
+def test_what_torch_rejects_is_rejected(name, arguments):
+    with pytest.raises((TypeError, ValueError, RuntimeError)):
+        getattr(TF, name)(*with_reduction_fourth(name, arguments(torch.tensor)))
+    with pytest.raises((TypeError, ValueError)) as raised:
+        getattr(F, name)(*arguments(np.array))
+    assert any(word in str(raised.value) for word in (name, "argument")), "the message names the culprit"
+
+
+@over(IN_TORCH)
+def test_shapes_that_differ_warn_as_in_torch(case):
+    arrays = {"input": np.ones((3, 1)), "target": np.ones(3)}
+    with pytest.warns(UserWarning, match=r"\(3,\).*\(3, 1\).*\(3, 3\)"):
+        getattr(F, case[0])(**arrays)
+
+
+# ---- exactness
+
+
+EXACT = {
+    "mse_loss": lambda r: r**2,
+    "l1_loss": abs,
+    "huber_loss": lambda r, delta=1.0: (
+        r**2 / 2 if abs(r) <= delta else delta * (abs(r) - mpmath.mpf(delta) / 2)
+    ),
+    "smooth_l1_loss": lambda r, beta=1.0: EXACT["huber_loss"](r, beta) / beta if beta else abs(r),
+    "log_cosh_loss": lambda r: mpmath.log(mpmath.cosh(r)),
+    "tukey_loss": lambda r, c=4.685: mpmath.mpf(c) ** 2 / 6 * (1 - max(0, 1 - (r / mpmath.mpf(c)) ** 2) ** 3),
+}
+
+
+@over(ALL)
+@over_dtypes
+def test_value_and_slope_are_exact_to_rounding(case, dtype):
+    """Against 50 digits, for residuals from 1e-15 to 1e15 (the squares stay within float32)."""
+    name, parameters = case
+    residuals = np.concatenate([s * np.logspace(-15, 15, 121) for s in (1, -1)]).astype(dtype)
+    value, slope = value_and_grad(getattr(F, name))(
+        residuals, np.zeros_like(residuals), reduction="none", **parameters
+    )
+    with mpmath.workdps(50):
+        points = [mpmath.mpf(float(r)) for r in residuals]
+        exact = [EXACT[name](r, **parameters) for r in points]
+        exact_slope = [
+            mpmath.diff(lambda r: EXACT[name](r, **parameters), r, h=abs(r) * mpmath.mpf("1e-20"))
+            for r in points
+        ]
+    rtol = 8 * np.finfo(dtype).eps
+    tiny = float(np.finfo(dtype).tiny)
+    np.testing.assert_allclose(value.astype(float), np.array(exact, float), rtol=rtol, atol=tiny)
+    np.testing.assert_allclose(slope.astype(float), np.array(exact_slope, float), rtol=rtol, atol=tiny)
+
+
+def test_a_mean_whose_float32_sum_overflows_is_right():
+    """PyTorch answers inf: the sum of four times 2e38 doesn't fit, though their mean does."""
+    residual = np.full(4, 2e38, np.float32)
+    assert TF.l1_loss(torch.tensor(residual), torch.zeros(4)).item() == np.inf
+    assert F.l1_loss(residual, np.zeros(4, np.float32)) == np.float32(2e38)
+
+
+def test_many_small_numbers_add_up():
+    """Ten million float32 residuals of 0.1: blocks summed in float64 keep every digit float32 has."""
+    residual = np.full(10**7, 0.1, np.float32)
+    assert F.l1_loss(residual, np.zeros(1, np.float32) + residual * 0) == np.float32(0.1)
+
+
+# ---- what holds for every loss
+
+
+@over(ALL)
+@pytest.mark.parametrize("argument", ["input", "target", "weight"])
+@over_reductions
+def test_gradient_is_the_fourth_order_difference(case, argument, reduction):
+    name, parameters = case
+    loss = getattr(F, name)
+    arrays = {"input": sample((7,), float) * 2, "target": sample((7,), float, 1)}
+    if name != "smooth_l1_loss":
+        arrays["weight"] = sample((7,), float, 2) + 3
+    elif argument == "weight":
+        with pytest.raises(TypeError, match="weight"):
+            value_and_grad(loss, "weight")
+        return
+    _, gradient = value_and_grad(loss, argument)(**arrays, reduction=reduction, **parameters)
+    h = 1e-4
+    for i in range(7):
+        moved = [arrays | {argument: arrays[argument] + k * h * np.eye(7)[i]} for k in (-2, -1, 1, 2)]
+        far_low, low, high, far_high = (np.sum(loss(**m, reduction=reduction, **parameters)) for m in moved)
+        numeric = (far_low - 8 * low + 8 * high - far_high) / (12 * h)
+        np.testing.assert_allclose(gradient[i], numeric, rtol=1e-6, atol=1e-8)
+
+
+@over(ALL)
+def test_inputs_are_not_changed_and_may_be_read_only_or_strided(case):
+    name, parameters = case
+    base = sample((6, 8), float)
+    input, target = base[::2, ::-1], base[1::2].T.copy().T
+    copies = input.copy(), target.copy()
+    for array in (input, target):
+        array.setflags(write=False)
+    differentiated = value_and_grad(getattr(F, name), (0, 1))
+    value, gradients = differentiated(input, target, **parameters)
+    expected, expected_gradients = differentiated(*copies, **parameters)
+    assert value == pytest.approx(expected, rel=1e-14)
+    np.testing.assert_allclose(gradients, expected_gradients, rtol=1e-14)
+    np.testing.assert_array_equal(input, copies[0], strict=True)
+    np.testing.assert_array_equal(target, copies[1], strict=True)
+
+
+@over(ALL)
+@over_dtypes
+def test_blocks_leave_no_seam(case, dtype):
+    """A result over several blocks equals the results of its parts."""
+    name, parameters = case
+    input, target = sample(100_003, dtype), sample(100_003, dtype, 1)
+    differentiated = value_and_grad(getattr(F, name))
+    value, gradient = differentiated(input, target, reduction="sum", **parameters)
+    parts = [
+        differentiated(input[a], target[a], reduction="sum", **parameters)
+        for a in (slice(33_333), slice(33_333, None))
+    ]
+    np.testing.assert_allclose(value, sum(float(p[0]) for p in parts), rtol=4 * np.finfo(dtype).eps)
+    np.testing.assert_array_equal(gradient, np.concatenate([p[1] for p in parts]), strict=True)
+
+
+@over(ALL)
+def test_half_precision_is_computed_in_single(case):
+    name, parameters = case
+    input, target = sample(50, np.float16), sample(50, np.float16, 1)
+    value, gradient = value_and_grad(getattr(F, name))(input, target, **parameters)
+    wide, wide_gradient = value_and_grad(getattr(F, name))(
+        input.astype(np.float32), target.astype(np.float32), **parameters
+    )
+    assert value == np.float16(wide)
+    np.testing.assert_array_equal(gradient, wide_gradient.astype(np.float16), strict=True)
+
+
+@over([case for case in ALL if case[0] != "tukey_loss"])
+@given(points=hnp.arrays(float, (3,), elements=st.floats(-50, 50)), share=st.floats(0, 1))
+@settings(max_examples=100, deadline=None)
+def test_convex(case, points, share):
+    """ℓ at a point between two is at most the line between them."""
+    name, parameters = case
+    a, b, target = points
+    loss = getattr(F, name)
+    between, *ends = (float(loss([p], [target], **parameters)) for p in (share * a + (1 - share) * b, a, b))
+    assert between <= share * ends[0] + (1 - share) * ends[1] + 1e-9 * (1 + max(ends))
+
+
+# ---- the bridge
+
+
+@over(ALL)
+@over_reductions
+def test_as_torch_passes_torchs_own_gradient_check(case, reduction):
+    name, parameters = case
+    input, target = (torch.tensor(sample((2, 3), float, seed), requires_grad=True) for seed in (3, 4))
+    function = as_torch(getattr(F, name))
+    assert torch.autograd.gradcheck(
+        lambda i, t: function(i, t, reduction=reduction, **parameters), (input, target)
+    )
+
+
+def test_as_torch_trains_a_torch_model_as_torch_does():
+    X, y = torch.tensor(sample((20, 3), np.float32)), torch.tensor(sample((20,), np.float32, 1))
+
+    def trained(loss):
+        torch.manual_seed(0)
+        model = torch.nn.Linear(3, 1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(20):
+            optimizer.zero_grad()
+            loss(model(X)[:, 0], y).backward()
+            optimizer.step()
+        return model.weight.detach().numpy()
+
+    np.testing.assert_allclose(trained(as_torch(F.huber_loss)), trained(TF.huber_loss), rtol=1e-5)
