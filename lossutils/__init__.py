@@ -7,7 +7,7 @@
 (1.5, [0.5, -0.5])
 """
 
-from lossutils.engine import elementwise, value_and_grad
+from lossutils.engine import elementwise, source, value_and_grad
 
-__all__ = ["elementwise", "value_and_grad"]
+__all__ = ["elementwise", "source", "value_and_grad"]
 __version__ = "0.1.0"

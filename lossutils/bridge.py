@@ -51,9 +51,7 @@ def as_torch(function: LossFunction) -> Callable[..., Any]:
         arrays, parameters, reduction = loss.bind(args, kwargs)
         tensors = {name: a for name, a in arrays.items() if a is not None}
         options = parameters | {"reduction": reduction}
-        return _torch_node(torch).apply(
-            function, options, tuple(tensors), *map(torch.as_tensor, tensors.values())
-        )
+        return _torch_node(torch).apply(function, options, tuple(tensors), *map(torch.as_tensor, tensors.values()))
 
     return torch_function
 
@@ -73,15 +71,11 @@ def _torch_node(torch):
         @staticmethod
         @torch.autograd.function.once_differentiable
         def backward(ctx, grad_output):
-            arrays = {
-                n: tensor.detach().numpy() for n, tensor in zip(ctx.names, ctx.saved_tensors, strict=True)
-            }
+            arrays = {n: tensor.detach().numpy() for n, tensor in zip(ctx.names, ctx.saved_tensors, strict=True)}
             wanted = [n for n, needed in zip(ctx.names, ctx.needs_input_grad[3:], strict=True) if needed]
             differentiate = value_and_grad(ctx.function, wanted)
             _, gradients = differentiate(**arrays, **ctx.options, grad_output=grad_output.numpy())
-            gradient_of = {
-                n: torch.from_numpy(gradient) for n, gradient in zip(wanted, gradients, strict=True)
-            }
+            gradient_of = {n: torch.from_numpy(gradient) for n, gradient in zip(wanted, gradients, strict=True)}
             return None, None, None, *(gradient_of.get(n) for n in ctx.names)
 
     return LossNode

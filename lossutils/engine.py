@@ -11,6 +11,7 @@ whether an item of the sum is an element, a row of classes, or a row of pairs: a
 value, a weight, and slopes. A new kind is a subclass of `Loss` that says how to walk over its items.
 """
 
+import ast
 import functools
 import inspect
 import math
@@ -21,7 +22,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["LossFunction", "elementwise", "value_and_grad"]
+__all__ = ["LossFunction", "elementwise", "source", "value_and_grad"]
 
 # Elements a block: 2¹⁵ float32 numbers are 128 KiB, so a formula's few temporaries stay in the L2 cache.
 BLOCK = 1 << 15
@@ -141,6 +142,29 @@ def value_and_grad(
     return differentiated
 
 
+def source(function: LossFunction) -> str:
+    """Return the code of a loss's formula without its docstring: what the loss is, on one page.
+
+    Parameters
+    ----------
+    function : callable
+        A loss from ``lossutils.functional``.
+
+    Examples
+    --------
+    >>> import lossutils.functional as F
+    >>> print(source(F.mse_loss))
+    @elementwise(weight="weights")
+    def mse_loss(input, target):
+        residual = input - target
+        return residual * residual, 2 * residual
+    """
+    code = inspect.getsource(function.loss.formula)
+    docstring = ast.parse(code).body[0].body[0]
+    lines = code.splitlines()
+    return "\n".join(lines[: docstring.lineno - 1] + lines[docstring.end_lineno :])
+
+
 def _argument_name(loss: Loss, which: int | str) -> str:
     name = which
     if isinstance(which, int):
@@ -233,9 +257,7 @@ class _ElementwiseLoss(Loss):
         arrays = {name: _as_array(self.name, name, a) for name, a in call.arrays.items() if a is not None}
         dtype, out_dtype = self._dtypes(arrays, call.reduction, wrt)
         shape = self._shape(arrays)
-        walk = _Walk(
-            arrays, shape, dtype, out_dtype, wrt, call.reduction, grad_output, self._mean_over_weights
-        )
+        walk = _Walk(arrays, shape, dtype, out_dtype, wrt, call.reduction, grad_output, self._mean_over_weights)
         with np.errstate(all="ignore"):  # overflow to inf and NaN are answers here, as in PyTorch
             return walk.run(functools.partial(self.formula, **call.parameters))
 
@@ -276,9 +298,7 @@ class _ElementwiseLoss(Loss):
         try:
             shape = np.broadcast_shapes(input, target)
         except ValueError:
-            raise ValueError(
-                f"{self.name}: input of shape {input} and target of shape {target} don't match"
-            ) from None
+            raise ValueError(f"{self.name}: input of shape {input} and target of shape {target} don't match") from None
         warnings.warn(
             f"{self.name}: target has shape {target}, input {input}; they are broadcast to {shape}, "
             "which is rarely what is meant",
@@ -303,13 +323,8 @@ class _Walk:
             return 1.0, None
         output_shape = self.shape if self.reduction == "none" else ()
         grad_output = np.asarray(grad_output)
-        if (
-            grad_output.ndim > len(output_shape)
-            or np.broadcast_shapes(grad_output.shape, output_shape) != output_shape
-        ):
-            raise ValueError(
-                f"grad_output of shape {grad_output.shape} does not fit the output's {output_shape}"
-            )
+        if grad_output.ndim > len(output_shape) or np.broadcast_shapes(grad_output.shape, output_shape) != output_shape:
+            raise ValueError(f"grad_output of shape {grad_output.shape} does not fit the output's {output_shape}")
         return (float(grad_output), None) if grad_output.ndim == 0 else (1.0, grad_output)
 
     def run(self, formula):
@@ -396,9 +411,7 @@ class _Walk:
 
 
 def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
-    return inspect.Parameter(
-        name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=annotation, default=default
-    )
+    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=annotation, default=default)
 
 
 def _as_array(loss: str, name: str, value: ArrayLike) -> np.ndarray:

@@ -197,11 +197,7 @@ REJECTED = [
 
 def with_reduction_fourth(name, arguments):
     """torch's signature has the deprecated size_average and reduce before reduction; huber_loss hasn't."""
-    return (
-        (*arguments[:2], None, None, *arguments[2:])
-        if name != "huber_loss" and len(arguments) > 2
-        else arguments
-    )
+    return (*arguments[:2], None, None, *arguments[2:]) if name != "huber_loss" and len(arguments) > 2 else arguments
 
 
 @pytest.mark.parametrize(("name", "arguments"), REJECTED, ids=[f"{i}-{r[0]}" for i, r in enumerate(REJECTED)])
@@ -227,9 +223,7 @@ def test_shapes_that_differ_warn_as_in_torch(case):
 EXACT = {
     "mse_loss": lambda r: r**2,
     "l1_loss": abs,
-    "huber_loss": lambda r, delta=1.0: (
-        r**2 / 2 if abs(r) <= delta else delta * (abs(r) - mpmath.mpf(delta) / 2)
-    ),
+    "huber_loss": lambda r, delta=1.0: r**2 / 2 if abs(r) <= delta else delta * (abs(r) - mpmath.mpf(delta) / 2),
     "smooth_l1_loss": lambda r, beta=1.0: EXACT["huber_loss"](r, beta) / beta if beta else abs(r),
     "log_cosh_loss": lambda r: mpmath.log(mpmath.cosh(r)),
     "tukey_loss": lambda r, c=4.685: mpmath.mpf(c) ** 2 / 6 * (1 - max(0, 1 - (r / mpmath.mpf(c)) ** 2) ** 3),
@@ -242,15 +236,12 @@ def test_value_and_slope_are_exact_to_rounding(case, dtype):
     """Against 50 digits, for residuals from 1e-15 to 1e15 (the squares stay within float32)."""
     name, parameters = case
     residuals = np.concatenate([s * np.logspace(-15, 15, 121) for s in (1, -1)]).astype(dtype)
-    value, slope = value_and_grad(getattr(F, name))(
-        residuals, np.zeros_like(residuals), reduction="none", **parameters
-    )
+    value, slope = value_and_grad(getattr(F, name))(residuals, np.zeros_like(residuals), reduction="none", **parameters)
     with mpmath.workdps(50):
         points = [mpmath.mpf(float(r)) for r in residuals]
         exact = [EXACT[name](r, **parameters) for r in points]
         exact_slope = [
-            mpmath.diff(lambda r: EXACT[name](r, **parameters), r, h=abs(r) * mpmath.mpf("1e-20"))
-            for r in points
+            mpmath.diff(lambda r: EXACT[name](r, **parameters), r, h=abs(r) * mpmath.mpf("1e-20")) for r in points
         ]
     rtol = 8 * np.finfo(dtype).eps
     tiny = float(np.finfo(dtype).tiny)
@@ -322,8 +313,7 @@ def test_blocks_leave_no_seam(case, dtype):
     differentiated = value_and_grad(getattr(F, name))
     value, gradient = differentiated(input, target, reduction="sum", **parameters)
     parts = [
-        differentiated(input[a], target[a], reduction="sum", **parameters)
-        for a in (slice(33_333), slice(33_333, None))
+        differentiated(input[a], target[a], reduction="sum", **parameters) for a in (slice(33_333), slice(33_333, None))
     ]
     np.testing.assert_allclose(value, sum(float(p[0]) for p in parts), rtol=4 * np.finfo(dtype).eps)
     np.testing.assert_array_equal(gradient, np.concatenate([p[1] for p in parts]), strict=True)
@@ -362,9 +352,7 @@ def test_as_torch_passes_torchs_own_gradient_check(case, reduction):
     name, parameters = case
     input, target = (torch.tensor(sample((2, 3), float, seed), requires_grad=True) for seed in (3, 4))
     function = as_torch(getattr(F, name))
-    assert torch.autograd.gradcheck(
-        lambda i, t: function(i, t, reduction=reduction, **parameters), (input, target)
-    )
+    assert torch.autograd.gradcheck(lambda i, t: function(i, t, reduction=reduction, **parameters), (input, target))
 
 
 def test_as_torch_trains_a_torch_model_as_torch_does():

@@ -52,7 +52,7 @@ def mse_loss(input, target):
 
 @elementwise(weight="weights", integers=True)
 def l1_loss(input, target):
-    """Absolute error, \\|input − target\\|.
+    """Absolute error, |input − target|.
 
     Makes you predict the median. The pull is ±1 at any distance, and 0 where the prediction is exact.
 
@@ -91,7 +91,7 @@ def l1_loss(input, target):
 
 @elementwise(dtype="input")
 def huber_loss(input, target, *, delta: float = 1.0):
-    """Huber loss: ½r² for \\|r\\| ≤ δ, and δ(\\|r\\| − ½δ) beyond, with r = input − target.
+    """Huber loss: ½r² for |r| ≤ δ, and δ(|r| − ½δ) beyond, with r = input − target.
 
     Makes you predict something between the mean (δ → ∞) and the median (δ → 0). The pull is the residual,
     clipped to ±δ.
@@ -136,7 +136,7 @@ def huber_loss(input, target, *, delta: float = 1.0):
 def smooth_l1_loss(input, target, *, beta: float = 1.0):
     """Smooth L1: Huber's loss divided by its threshold, so that the pull is never more than 1.
 
-    ½r²/β for \\|r\\| ≤ β, and \\|r\\| − ½β beyond, with r = input − target. As β → 0 it becomes the absolute error,
+    ½r²/β for |r| ≤ β, and |r| − ½β beyond, with r = input − target. As β → 0 it becomes the absolute error,
     where Huber's loss becomes 0.
 
     Parameters
@@ -177,7 +177,7 @@ def smooth_l1_loss(input, target, *, beta: float = 1.0):
 
 @elementwise
 def log_cosh_loss(input, target):
-    """log cosh(input − target): a parabola near 0 that turns, with no seam, into \\|r\\| − log 2.
+    """log cosh(input − target): a parabola near 0 that turns, with no seam, into |r| − log 2.
 
     Makes you predict something between mean and median. The pull is tanh r: like Huber's with δ = 1, but smooth
     in every derivative.
@@ -218,7 +218,7 @@ def log_cosh_loss(input, target):
 def tukey_loss(input, target, *, c: float = 4.685):
     """Tukey's biweight: like a parabola near 0, constant c²/6 beyond c, so that an outlier doesn't pull at all.
 
-    (c²/6)·(1 − (1 − (r/c)²)³) for \\|r\\| ≤ c, with r = input − target. Not convex: the answer depends on the start.
+    (c²/6)·(1 − (1 − (r/c)²)³) for |r| ≤ c, with r = input − target. Not convex: the answer depends on the start.
 
     Parameters
     ----------
