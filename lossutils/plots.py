@@ -118,7 +118,7 @@ def figure(rows=1, cols=1, **options):
         ax.locator_params(nbins=6)
     # the room for labels is a matter of inches, not of shares of the figure
     width, height = fig.get_size_inches()
-    fig.subplots_adjust(left=0.74 / width, right=1 - 0.2 / width, bottom=0.58 / height, top=1 - 0.32 / height)
+    fig.subplots_adjust(left=0.76 / width, right=1 - 0.2 / width, bottom=0.58 / height, top=1 - 0.32 / height)
     return fig, axes
 
 

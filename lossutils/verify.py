@@ -206,8 +206,6 @@ def _textbook_log_cosh(input, target):
 
 
 def _textbook_tukey(input, target, c=4.685):
-    import torch
-
     inside = 1 - ((input - target) / c).square()
     return (c**2 / 6 * (1 - inside.relu() ** 3)).mean()
 

@@ -369,3 +369,22 @@ def test_as_torch_trains_a_torch_model_as_torch_does():
         return model.weight.detach().numpy()
 
     np.testing.assert_allclose(trained(as_torch(F.huber_loss)), trained(TF.huber_loss), rtol=1e-5)
+
+
+# ---- independent implementations of what torch lacks
+
+
+def test_tukey_is_statsmodels():
+    from statsmodels.robust.norms import TukeyBiweight
+
+    residual = np.linspace(-9, 9, 1001)
+    value, slope = value_and_grad(F.tukey_loss)(residual, 0 * residual, reduction="none", c=3.0)
+    np.testing.assert_allclose(value, TukeyBiweight(c=3.0).rho(residual), atol=1e-12)
+    np.testing.assert_allclose(slope, TukeyBiweight(c=3.0).psi(residual), atol=1e-12)
+
+
+def test_huber_is_scipys():
+    from scipy.special import huber
+
+    residual = np.linspace(-9, 9, 1001)
+    np.testing.assert_allclose(F.huber_loss(residual, 0 * residual, "none", 2.5), huber(2.5, residual), atol=1e-12)

@@ -1,0 +1,107 @@
+"""`quiz`: a question whose every answer teaches something."""
+
+import re
+from html import escape
+from typing import NamedTuple
+
+import anywidget
+import traitlets
+
+from lossutils.explore.widget import HERE
+
+
+class Choice(NamedTuple):
+    """One answer to choose: its text, whether it is right, and what to say to who chose it."""
+
+    text: str
+    is_right: bool
+    feedback: str
+
+
+def quiz(question, choices):
+    """Ask a question, and answer each choice with its own feedback. Nothing is graded or stored.
+
+    Parameters
+    ----------
+    question : str
+        Plain text; `code` in backticks.
+    choices : list of (str, bool, str)
+        Text, whether it is right, and feedback. With one right choice the reader picks one; with more, several.
+
+    Returns
+    -------
+    Quiz
+
+    Raises
+    ------
+    ValueError
+        A text is empty, no choice is right, there are fewer than two choices, or two are the same.
+
+    Examples
+    --------
+    >>> quiz("Which constant minimizes the mean absolute error?", [
+    ...     ("the mean", False, "That minimizes the squared error."),
+    ...     ("the median", True, "As many points pull up as down."),
+    ... ])
+    quiz: Which constant minimizes the mean absolute error?
+    - the mean
+    - the median
+    """
+    return Quiz(question, choices)
+
+
+class Quiz(anywidget.AnyWidget):
+    """The widget that `quiz` makes; see there."""
+
+    _esm = (HERE / "quiz.mjs").read_text(encoding="utf-8")
+    _css = (HERE / "explore.css").read_text(encoding="utf-8")
+
+    kind = traitlets.Unicode("quiz").tag(sync=True)
+    question = traitlets.Unicode().tag(sync=True)
+    choices = traitlets.List().tag(sync=True)
+    fallback = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, question, choices):
+        choices = _check(question, choices)
+        self._text = "\n".join([f"quiz: {question}", *(f"- {choice.text}" for choice in choices)])
+        items = "".join(f"<li>{_markup(choice.text)}</li>" for choice in choices)
+        super().__init__(
+            question=_markup(question),
+            choices=[
+                {"text": _markup(choice.text), "right": bool(choice.is_right), "feedback": _markup(choice.feedback)}
+                for choice in choices
+            ],
+            fallback=f"<p>{_markup(question)}</p><ul>{items}</ul>",
+        )
+
+    def __repr__(self):
+        return self._text
+
+    def _repr_mimebundle_(self, **options):
+        data, metadata = super()._repr_mimebundle_(**options)
+        return {**data, "text/plain": self._text}, metadata
+
+
+def _check(question, choices):
+    if not isinstance(question, str) or not question.strip():
+        raise ValueError(f"quiz: question must be text; got {question!r}")
+    checked = []
+    for number, choice in enumerate(choices, start=1):
+        if isinstance(choice, str) or len(choice) != 3:
+            raise ValueError(f"quiz: choice {number} must be (text, is_right, feedback); got {choice!r}")
+        checked.append(Choice(*choice))
+        for name in ("text", "feedback"):
+            text = getattr(checked[-1], name)
+            if not isinstance(text, str) or not text.strip():
+                raise ValueError(f"quiz: {name} of choice {number} must be text; got {text!r}")
+    if len(checked) < 2:
+        raise ValueError(f"quiz: expected two choices or more; got {len(checked)}")
+    if len({choice.text for choice in checked}) < len(checked):
+        raise ValueError("quiz: two choices have the same text")
+    if not any(choice.is_right for choice in checked):
+        raise ValueError("quiz: no choice is right")
+    return checked
+
+
+def _markup(text):
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
