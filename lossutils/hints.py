@@ -49,7 +49,6 @@ def check_close(
     Traceback (most recent call last):
     AssertionError: value is 1.5, expected 0.5. That is the sum. Divide by n.
     """
-    __tracebackhide__ = True  # the notebook then shows the test and the message, not this function
     given = _as_floats(actual, name)
     wanted = np.asarray(expected, float)
     difference = f"{name} is {_show(given)}, expected {_show(wanted)}."
@@ -90,7 +89,6 @@ def check_any_shape(loss: Callable[[np.ndarray, np.ndarray], tuple[Any, Any]]) -
     Traceback (most recent call last):
     AssertionError: The gradient changes when numbers come as a table. n is prediction.size, not len(prediction).
     """
-    __tracebackhide__ = True
     prediction = np.array([[2.5, 0.0, 4.0], [1.0, -3.0, 0.25]])
     target = np.array([[2.0, 2.0, 1.0], [1.5, -1.5, 0.5]])
     before = prediction.copy(), target.copy()
@@ -104,7 +102,7 @@ def check_any_shape(loss: Callable[[np.ndarray, np.ndarray], tuple[Any, Any]]) -
         raise AssertionError(f"gradient has shape {gradient.shape}, expected {prediction.shape} like prediction.")
     if value == 0 or np.any(gradient == 0):
         raise AssertionError("The loss or a slope is 0 although no prediction is exact.")
-    row_value, row_gradient = loss(prediction.ravel(), target.ravel())
+    row_value, row_gradient = loss(prediction.flatten(), target.flatten())
     for name, table, row in (("value", value, row_value), ("gradient", gradient.ravel(), row_gradient)):
         if not np.allclose(table, row):
             raise AssertionError(
@@ -140,7 +138,7 @@ def slope_report(
     'the gradient is 2 times the slope of the value'
     """
     try:
-        gradient = np.asarray(loss(prediction, target)[1], float)
+        gradient = np.asarray(loss(prediction.copy(), target.copy())[1], float)
         slope = _measured_slope(loss, prediction, target, step)
     except NotImplementedError:
         return "not written yet"
@@ -162,7 +160,7 @@ def _measured_slope(loss, prediction, target, step):
     for index in np.ndindex(prediction.shape):
         shift = np.zeros(prediction.shape)
         shift[index] = step
-        rise = loss(prediction + shift, target)[0] - loss(prediction - shift, target)[0]
+        rise = loss(prediction + shift, target.copy())[0] - loss(prediction - shift, target.copy())[0]
         slope[index] = rise / (2 * step)
     return slope
 

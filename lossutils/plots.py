@@ -1,5 +1,7 @@
 """The house style of the book's figures: one palette, one set of defaults, labels instead of legends."""
 
+import contextlib
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -72,8 +74,9 @@ HOUSE_RC = {
 """Matplotlib settings of the house style."""
 
 
+@contextlib.contextmanager
 def house_style():
-    """Return a context manager in which matplotlib draws in the house style.
+    """Draw in the house style within a ``with`` block.
 
     Examples
     --------
@@ -83,7 +86,14 @@ def house_style():
     False
     >>> plt.close(fig)
     """
-    return mpl.rc_context(HOUSE_RC)
+    with mpl.rc_context(HOUSE_RC):
+        try:
+            yield
+        finally:
+            interactive = mpl.is_interactive()
+    # Jupyter's backend turns interactive mode on when it draws first; rc_context would turn it off again, and the
+    # reader's own plots would no longer show.
+    mpl.interactive(interactive)
 
 
 def figure(rows=1, cols=1, **options):
@@ -195,8 +205,8 @@ def log_scale(axis, low, high, step=1):
     """
     exponents = range(low, high + 1, step)
     superscript = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-    set_scale = axis.axes.set_xscale if axis is axis.axes.xaxis else axis.axes.set_yscale
-    set_scale("log")
+    along_x = axis is axis.axes.xaxis
+    (axis.axes.set_xscale if along_x else axis.axes.set_yscale)("log")
+    (axis.axes.set_xlim if along_x else axis.axes.set_ylim)(10.0**low, 10.0**high)
     axis.set_minor_locator(NullLocator())
     axis.set_ticks([10.0**e for e in exponents], [f"10{str(e).translate(superscript)}" for e in exponents])
-    axis.set_view_interval(10.0**low, 10.0**high, ignore=True)

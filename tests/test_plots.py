@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 import pytest
+from nbclient import NotebookClient
 
 from lossutils.explore.svg import figure_to_svg, to_markup
 from lossutils.plots import HOUSE_RC, PALETTE, SERIES, figure, house_style, label_line
@@ -167,3 +169,12 @@ def test_label_line_names_the_line_without_points():
 def test_importing_lossutils_leaves_matplotlib_alone():
     code = "import lossutils, sys; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_readers_own_plot_still_shows_after_ours():
+    """Drawing in the house style first must not switch Jupyter's inline display off."""
+    ours = "from lossutils.plots import figure\nfrom lossutils.explore import show\nshow(figure()[0], alt='axes')"
+    theirs = "import matplotlib.pyplot as plt\nplt.plot([1, 2]);"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in (ours, theirs)])
+    NotebookClient(notebook).execute()
+    assert any("image/png" in output.get("data", {}) for output in notebook.cells[1].outputs)

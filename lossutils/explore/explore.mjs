@@ -107,7 +107,7 @@ function makeTable(controls, readouts, goal) {
   const head = make("tr", {}, ...names.map((name) => make("th", { scope: "col" }, name)));
   const body = make("tbody");
   const table = make("table", {}, make("thead", {}, head), body);
-  const view = make("div", { class: "lf-table", tabindex: 0, role: "region", "aria-label": "All positions" }, table);
+  const view = make("div", { class: "lf-table", tabindex: 0, role: "group", "aria-label": "All positions" }, table);
   const rows = new Map();
 
   function addRows() {

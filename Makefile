@@ -1,0 +1,66 @@
+# `make` alone lists the verbs. PYTHON chooses the interpreter of .venv: make serve PYTHON=python3.13
+PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(shell \
+	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
+BIN := .venv/bin
+RUN := $(BIN)/python
+
+.DEFAULT_GOAL := help
+.PHONY: help serve book test lab notebooks assignments bench constraints clean
+
+help: ## list these verbs
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r verb text; do printf '  make %-12s %s\n' "$$verb" "$$text"; done
+
+serve: book ## build the book where needed and serve it on this machine
+	@$(RUN) -m book.serve
+
+book: .venv/.book ## build the book into _build/html
+	@$(RUN) -m book.build
+
+test: .venv/.test ## run every test; a browser is installed if there is none
+	@$(RUN) tests/browser/chromium.py
+	$(RUN) -m ruff check .
+	$(RUN) -m pytest
+	$(RUN) -m pytest -o addopts= --nbval --nbval-sanitize-with tests/nbval.cfg chapters solutions exercises
+
+lab: .venv/.lab ## open the notebooks in JupyterLab
+	@$(BIN)/jupyter lab
+
+notebooks: .venv/.book ## execute chapters and solutions and refresh their stored outputs
+	@$(RUN) -m book.notebooks
+
+assignments: .venv/.test ## generate exercises/ from solutions/
+	@$(RUN) -m book.assignments
+
+bench: .venv/.test ## measure the speed of the losses
+	$(RUN) -m pytest benchmarks
+
+constraints: .venv/.test ## write the versions installed here to constraints.txt
+	@$(RUN) -m pip freeze --exclude-editable | sed 's/^\(torch==[^+]*\)+.*/\1/' > constraints.txt
+	@echo "constraints.txt has $$(wc -l < constraints.txt) pins"
+
+clean: ## delete everything that was built, but not .venv
+	rm -rf _build .pytest_cache .ruff_cache .benchmarks
+
+.venv/.python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name one: make serve PYTHON=/path/to/python3"; exit 1; }
+	@echo "Creating .venv with $(PYTHON) …"
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+define install
+	@echo "Installing the packages for $(1), as pinned in constraints.txt; the first time takes minutes …"
+	@$(RUN) -m pip install --quiet -c constraints.txt -e '.[$(2)]'
+	@touch $@
+endef
+
+.venv/.book: .venv/.python pyproject.toml constraints.txt
+	$(call install,the book,book$(,)torch)
+
+.venv/.lab: .venv/.python pyproject.toml constraints.txt
+	$(call install,JupyterLab,book$(,)torch$(,)lab)
+
+.venv/.test: .venv/.python pyproject.toml constraints.txt
+	$(call install,the tests,book$(,)torch$(,)lab$(,)course$(,)test$(,)bench)
+	@touch .venv/.book .venv/.lab
+
+, := ,

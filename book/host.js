@@ -1,0 +1,37 @@
+// Brings the widgets of a static page to life: each gets a model that holds its state, and no kernel.
+(() => {
+"use strict";
+const renderers = {};
+
+/* MODULES */
+
+/** The part of an anywidget model that a page without a kernel can offer. */
+function model(state) {
+  const listeners = new Map();
+  return {
+    get: (name) => state[name],
+    set(name, value) {
+      state[name] = value;
+      for (const event of [`change:${name}`, "change"]) {
+        for (const listener of listeners.get(event) ?? []) listener();
+      }
+    },
+    on: (event, listener) => listeners.set(event, [...(listeners.get(event) ?? []), listener]),
+    off: (event, listener) => listeners.set(event, (listeners.get(event) ?? []).filter((other) => other !== listener)),
+    save_changes() {},
+    send() {},
+  };
+}
+
+for (const el of document.querySelectorAll("div.lossutils[data-widget]")) {
+  const script = el.querySelector("script[type='application/json']");
+  script.remove();
+  const fallback = el.innerHTML;
+  try {
+    renderers[el.dataset.widget]({ model: model({ ...JSON.parse(script.textContent), fallback }), el });
+  } catch (error) {
+    el.innerHTML = fallback;
+    console.error(error);
+  }
+}
+})();
