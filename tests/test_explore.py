@@ -17,6 +17,7 @@ import traitlets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import lossutils.explore.widget as widget_module
 from lossutils.explore import Choice, Goal, explore, quiz, show
 from lossutils.explore.svg import apply, difference, figure_to_svg, tidy, to_markup
 from lossutils.plots import PALETTE, figure, house_style
@@ -239,10 +240,10 @@ def test_controls_are_those_of_interact(control, kind, labels, start):
 
 
 def test_floats_of_a_slider_are_the_decimal_numbers_it_shows():
-    seen = []
-    w = explore(lambda x: (seen.append(x), line(x))[1], alt="A line.", x=(0.0, 1.0, 0.1))
+    w = explore(lambda x: (line(x), {"x": repr(float(x))}), alt="A line.", x=(0.0, 1.0, 0.1))
     w.complete_frames()
-    assert sorted(seen) == [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]
+    seen = [patch["readouts"][0][1] for patch in w.patches.values()]
+    assert seen == ["0.0", "0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "1.0"]
 
 
 def test_label_is_the_description_or_the_name():
@@ -602,3 +603,34 @@ def test_stored_outputs_hold_under_nbval(tmp_path):
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
     assert "5 passed" in result.stdout
+
+
+# ---- the second core
+
+
+def test_frames_drawn_ahead_are_those_drawn_here(monkeypatch):
+    def draw(n):
+        fig, ax = figure()
+        ax.plot(range(n))
+        return fig, {"points": n}
+
+    def completed():
+        widget = explore(draw, n=(1, 20), alt="a line")
+        widget.complete_frames()
+        return widget.patches
+
+    with_fork = completed()
+    monkeypatch.setattr(widget_module, "WORTH_A_FORK", 1000)
+    assert with_fork == completed()
+    assert list(with_fork) == [str(i) for i in range(20)]
+
+
+@pytest.mark.parametrize("bad", [2, 19], ids=["drawn here", "drawn ahead"])
+def test_a_failure_is_named_wherever_it_happens(bad):
+    def draw(n):
+        if n == bad:
+            raise ZeroDivisionError
+        return figure()[0]
+
+    with pytest.raises(RuntimeError, match=f"n = {bad}:"):
+        explore(draw, n=(1, 20), alt="axes").complete_frames()

@@ -4,6 +4,7 @@ import inspect
 import itertools
 import numbers
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ import matplotlib.pyplot as plt
 import traitlets
 from matplotlib.figure import Figure
 
+from lossutils.explore import ahead
 from lossutils.explore.controls import make_controls
 from lossutils.explore.svg import difference, figure_to_svg, to_markup
 from lossutils.plots import house_style
 
 HERE = Path(__file__).parent
+WORTH_A_FORK = 8  # frames: a fork of a process with matplotlib and torch costs about as much as one of them
 
 
 @dataclass(frozen=True)
@@ -173,10 +176,15 @@ class Explore(anywidget.AnyWidget):
         ValueError
             No frame reaches the goal.
         """
-        patches = {}
-        for position in itertools.product(*(range(len(control.values)) for control in self._controls)):
-            kept = self.patches.get(_key(position))
-            patches[_key(position)] = kept if kept and "error" not in kept else self._make_patch(position)
+        every = list(itertools.product(*(range(len(control.values)) for control in self._controls)))
+        kept = {key: patch for key, patch in self.patches.items() if "error" not in patch}
+        missing = [position for position in every if _key(position) not in kept]
+        here = missing[: (len(missing) + 1) // 2] if len(missing) >= WORTH_A_FORK else missing
+        with ahead.start(self._make_patch, missing[len(here) :]) if here != missing else nullcontext(list) as collect:
+            drawn = [self._make_patch(position) for position in here]
+            drawn += collect() or [self._make_patch(position) for position in missing[len(here) :]]
+        kept.update(zip(map(_key, missing), drawn, strict=True))
+        patches = {_key(position): kept[_key(position)] for position in every}
         if self._goal and not any(patch["goal"] for patch in patches.values()):
             raise ValueError(f"goal {self._goal.text!r} is reached by none of the {len(patches)} frames")
         with self.hold_sync():
