@@ -65,6 +65,11 @@ def add_assets(app):
     app.config.html_static_path += [str(ASSETS), str(generated)]
 
 
+def add_icon(app, config):
+    """Show the book's icon in the browser's tab."""
+    config.html_favicon = str(ASSETS / "favicon.svg")
+
+
 def setup(app):
     """Register everything with Sphinx."""
     os.environ.setdefault("LOSSUTILS_EXPLORE", "complete")  # for `jupyter-book build`, which executes by itself
@@ -73,6 +78,7 @@ def setup(app):
     app.add_transform(NamePrompts)
     app.add_transform(OfferRepositoryFiles)
     app.add_node(HideCodeCellNode, override=True, html=(visit_folded, depart_folded))
+    app.connect("config-inited", add_icon)
     app.connect("builder-inited", add_assets)
     app.add_css_file("book.css", priority=900)
     app.add_js_file("book.js", loading_method="defer")

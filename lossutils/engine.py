@@ -344,12 +344,12 @@ class _Walk:
         return value if value.ndim else value[()], [self._finish(name, total, divisor) for name in self.wrt]
 
     def _divisor(self):
-        """What a mean divides by; NaN for the mean of nothing, as in PyTorch."""
+        """What a mean divides by: a NumPy number, so that 0 gives inf or NaN, as in PyTorch, and no exception."""
         if self.reduction != "mean":
-            return 1.0
+            return np.float64(1)
         if self.mean_over_weights and "weight" in self.arrays:
-            return float(self.arrays["weight"].sum(dtype=np.float64)) or math.nan
-        return float(math.prod(self.shape)) or math.nan
+            return self.arrays["weight"].sum(dtype=np.float64)
+        return np.float64(math.prod(self.shape))
 
     def _reduced(self, total, divisor):
         if isinstance(total, float) or self.out_dtype.kind == "f":

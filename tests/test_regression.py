@@ -135,6 +135,14 @@ def test_weights_have_the_shape_of_input_even_where_the_target_is_wider(case):
         assert_same(case, arrays, reduction, wrt=("input", "weight"))
 
 
+@over(WEIGHTED)
+@pytest.mark.parametrize("weight", [[0.0, 0.0, 0.0], [1.0, -1.0, 0.0], [-1.0, 2.0, 3.0]], ids=str)
+def test_weights_that_cancel_or_vanish(case, weight):
+    arrays = {"input": np.array([3.0, 1.0, 4.0]), "target": np.array([1.0, 1.5, 9.0]), "weight": np.array(weight)}
+    for reduction in REDUCTIONS:
+        assert_same(case, arrays, reduction, wrt=("input", "target", "weight"))
+
+
 @over(IN_TORCH)
 @over_dtypes
 def test_grad_output(case, dtype):
