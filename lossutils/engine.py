@@ -366,7 +366,7 @@ class _Walk:
             writable["value"] = self.values
         names = [*readable, *writable]
         iterator = np.nditer(
-            [np.broadcast_to(a, self.shape) for a in readable.values()] + list(writable.values()),
+            [*readable.values(), *writable.values()],
             flags=["external_loop", "buffered", "zerosize_ok", "delay_bufalloc"],
             op_flags=[["readonly"]] * len(readable) + [["writeonly"]] * len(writable),
             op_dtypes=[self.dtype] * len(names),
