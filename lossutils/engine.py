@@ -6,9 +6,11 @@ and its slope. A decorator turns the formula into the public function with ``tor
 ``elementwise``
     one value for each pair of numbers (squared error, Huber, …). The formula sees one-dimensional blocks.
 
-What is common to all kinds of formula (``_Reduction``, ``_sum_to``, ``_result_dtype``, ``Loss``) doesn't know
-whether an item of the sum is an element, a row of classes, or a row of pairs: an item is something that has a
-value, a weight, and slopes. A new kind is a subclass of `Loss` that says how to walk over its items.
+A call has three stages, whatever the kind of formula: `Loss.bind` sorts the arguments by role; `Loss.evaluate` checks
+them and settles dtypes and shapes; a walk goes over the items, in blocks, and adds up values and writes gradients. An
+item is what has one value and one weight: an element here; for a loss over classes it would be a row of logits, for
+one over embeddings a row of pairs. A new kind is a subclass of `Loss` with its own `evaluate`, and shares `bind`,
+`value_and_grad`, the dtype rules (`_result_dtype`), and the undoing of broadcasts (`_sum_to`).
 """
 
 import ast
@@ -274,7 +276,9 @@ class _ElementwiseLoss(Loss):
             if "weight" not in arrays:
                 out = arrays["input"].dtype
         for name in wrt:
-            if name in arrays and not _is_floating(arrays[name]):
+            if name not in arrays:
+                raise TypeError(f"{self.name}: there is no gradient with respect to {name}, which wasn't given")
+            if not _is_floating(arrays[name]):
                 raise TypeError(
                     f"{self.name}: {name} has dtype {arrays[name].dtype}; only floating point has a gradient"
                 )
@@ -302,7 +306,7 @@ class _ElementwiseLoss(Loss):
         warnings.warn(
             f"{self.name}: target has shape {target}, input {input}; they are broadcast to {shape}, "
             "which is rarely what is meant",
-            stacklevel=5,
+            stacklevel=4,  # the caller's line
         )
         return shape
 
@@ -313,7 +317,7 @@ class _Walk:
     def __init__(self, arrays, shape, dtype, out_dtype, wrt, reduction, grad_output, mean_over_weights):
         self.arrays, self.shape, self.dtype, self.out_dtype = arrays, shape, dtype, out_dtype
         self.wrt, self.reduction, self.mean_over_weights = wrt, reduction, mean_over_weights
-        self.gradients = {name: np.empty(shape, dtype) for name in wrt if name in arrays}
+        self.gradients = {name: np.empty(shape, dtype) for name in wrt}
         self.values = np.empty(shape, out_dtype) if reduction == "none" else None
         self.factor, self.grad_output = self._grad_output(grad_output)
 
@@ -323,7 +327,7 @@ class _Walk:
             return 1.0, None
         output_shape = self.shape if self.reduction == "none" else ()
         grad_output = np.asarray(grad_output)
-        if grad_output.ndim > len(output_shape) or np.broadcast_shapes(grad_output.shape, output_shape) != output_shape:
+        if not _fits(grad_output.shape, output_shape):
             raise ValueError(f"grad_output of shape {grad_output.shape} does not fit the output's {output_shape}")
         return (float(grad_output), None) if grad_output.ndim == 0 else (1.0, grad_output)
 
@@ -397,8 +401,6 @@ class _Walk:
                     gradient *= block[factor]
 
     def _finish(self, name, total, divisor):
-        if name not in self.gradients:
-            return None
         array = self.arrays[name]
         gradient = _sum_to(self.gradients[name], array.shape)
         if name == "weight" and self.mean_over_weights and self.reduction == "mean":
@@ -429,6 +431,14 @@ def _result_dtype(arrays: dict[str, np.ndarray]) -> np.dtype:
     """PyTorch's promotion: the widest floating dtype wins, and integers yield to any of them."""
     floating = [a.dtype for a in arrays.values() if _is_floating(a)]
     return np.result_type(*(floating or [a.dtype for a in arrays.values()]))
+
+
+def _fits(shape: tuple[int, ...], into: tuple[int, ...]) -> bool:
+    """Whether an array of this shape can be broadcast to the other without changing that."""
+    try:
+        return np.broadcast_shapes(shape, into) == into
+    except ValueError:
+        return False
 
 
 def _sum_to(gradient: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -221,8 +221,29 @@ def test_what_torch_rejects_is_rejected(name, arguments):
 @over(IN_TORCH)
 def test_shapes_that_differ_warn_as_in_torch(case):
     arrays = {"input": np.ones((3, 1)), "target": np.ones(3)}
-    with pytest.warns(UserWarning, match=r"\(3,\).*\(3, 1\).*\(3, 3\)"):
-        getattr(F, case[0])(**arrays)
+    for call in (getattr(F, case[0]), value_and_grad(getattr(F, case[0]))):
+        with pytest.warns(UserWarning, match=r"\(3,\).*\(3, 1\).*\(3, 3\)") as caught:
+            call(**arrays)
+        assert caught[0].filename == __file__, "the warning points at the caller's line"
+
+
+def test_no_gradient_for_what_has_none():
+    x = np.ones(3)
+    with pytest.raises(TypeError, match=r"weight, which wasn't given"):
+        value_and_grad(F.mse_loss, "weight")(x, x)
+    with pytest.raises(TypeError, match="input has dtype int64"):
+        value_and_grad(F.mse_loss)(np.ones(3, int), x)
+    with pytest.raises(TypeError, match="not differentiable with respect to 'delta'"):
+        value_and_grad(F.huber_loss, "delta")
+    with pytest.raises(TypeError, match="there is no argument 9"):
+        value_and_grad(F.huber_loss, 9)
+    with pytest.raises(TypeError, match="losses of lossutils"):
+        value_and_grad(np.mean)
+    with pytest.raises(ValueError, match=r"grad_output of shape \(2,\)"):
+        value_and_grad(F.mse_loss)(x, x, grad_output=np.ones(2))
+    for shape in ((4, 3), (2,)):
+        with pytest.raises(ValueError, match="grad_output of shape"):
+            value_and_grad(F.mse_loss)(x, x, reduction="none", grad_output=np.ones(shape))
 
 
 # ---- exactness
