@@ -15,8 +15,9 @@ from myst_nb.core.render import WIDGET_VIEW_MIMETYPE
 from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.transforms import SphinxTransform
 
+from lossutils.explore.base import STYLE, module
+
 KINDS = ("explore", "quiz")
-MODULES = Path(__file__).resolve().parents[1] / "lossutils" / "explore"
 HOST = Path(__file__).with_name("host.js")
 NOT_FOR_THE_PAGE = {"fallback", "layout", "tabbable", "tooltip"}
 VIEW_SCRIPT = re.compile(r"<script[^>]*>(.*)</script>", re.DOTALL)
@@ -94,15 +95,14 @@ def write_host(folder):
     export = "export default { render };"
     parts = []
     for kind in KINDS:
-        module = (MODULES / f"{kind}.mjs").read_text(encoding="utf-8")
-        if module.count(export) != 1:
+        source = module(kind)
+        if source.count(export) != 1:
             raise ValueError(f"{kind}.mjs must end in exactly one {export!r}")
-        parts.append("(() => {\n" + module.replace(export, f"renderers.{kind} = render;") + "})();\n")
+        parts.append("(() => {\n" + source.replace(export, f"renderers.{kind} = render;") + "})();\n")
     host = HOST.read_text(encoding="utf-8").replace("/* MODULES */", "\n".join(parts))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "lossutils.js").write_text(host, encoding="utf-8")
-    styles = [path.read_text(encoding="utf-8") for path in sorted(MODULES.glob("*.css"))]
-    (folder / "lossutils.css").write_text("\n".join(styles), encoding="utf-8")
+    (folder / "lossutils.css").write_text(STYLE, encoding="utf-8")
 
 
 def load_host(app, pagename, templatename, context, doctree):

@@ -7,13 +7,6 @@
 const ANNOUNCE_AFTER = 250; // ms without a change, so that dragging a slider doesn't flood a screen reader
 const SAY_WAITING_AFTER = 400; // ms
 
-function make(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
-
 // Returns paint(ops), which turns the SVG from whatever frame it shows into the one that `ops` describe.
 function painter(svg) {
   const nodes = [svg, ...svg.querySelectorAll("*")];
@@ -82,18 +75,6 @@ const makers = {
     return { row, input, set: (index) => (input.checked = index === 1), get: () => Number(input.checked) };
   },
 };
-
-// JupyterLab and the book's theme take keys for themselves before the page's own inputs get them.
-// Listening on the window, we come first, and let only shortcuts with a modifier through.
-function guardKeys(root) {
-  const guard = (event) => {
-    const ours = root.contains(event.composedPath()[0]);
-    const shortcut = event.ctrlKey || event.metaKey || event.altKey || (event.shiftKey && event.key === "Enter");
-    if (ours && !shortcut && event.key !== "Tab" && event.key !== "Escape") event.stopImmediatePropagation();
-  };
-  window.addEventListener("keydown", guard, true);
-  return () => window.removeEventListener("keydown", guard, true);
-}
 
 function everyKey(controls) {
   return controls.reduce(

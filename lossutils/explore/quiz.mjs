@@ -1,12 +1,5 @@
 // A question whose every answer teaches something. Nothing is graded, stored, or sent.
 
-function make(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
-
 // Texts come from Python as safe HTML: escaped, with <code>.
 function makeRich(tag, attributes, html) {
   const node = make(tag, attributes);
@@ -39,18 +32,6 @@ function verdict(choices) {
   const missing = choices.filter(({ right, input }) => right && !input.checked).length;
   if (!missing) return "";
   return missing === 1 ? "One right answer is still missing." : `${missing} right answers are still missing.`;
-}
-
-// JupyterLab and the book's theme take keys for themselves before the page's own inputs get them.
-// Listening on the window, we come first, and let only shortcuts with a modifier through.
-function guardKeys(root) {
-  const guard = (event) => {
-    const ours = root.contains(event.composedPath()[0]);
-    const shortcut = event.ctrlKey || event.metaKey || event.altKey || (event.shiftKey && event.key === "Enter");
-    if (ours && !shortcut && event.key !== "Tab" && event.key !== "Escape") event.stopImmediatePropagation();
-  };
-  window.addEventListener("keydown", guard, true);
-  return () => window.removeEventListener("keydown", guard, true);
 }
 
 let quizzes = 0;

@@ -4,10 +4,9 @@ import re
 from html import escape
 from typing import NamedTuple
 
-import anywidget
 import traitlets
 
-from lossutils.explore.widget import HERE
+from lossutils.explore.base import PageWidget, module
 
 
 class Choice(NamedTuple):
@@ -50,16 +49,14 @@ def quiz(question, choices):
     return Quiz(question, choices)
 
 
-class Quiz(anywidget.AnyWidget):
+class Quiz(PageWidget):
     """The widget that `quiz` makes; see there."""
 
-    _esm = (HERE / "quiz.mjs").read_text(encoding="utf-8")
-    _css = (HERE / "explore.css").read_text(encoding="utf-8")
+    _esm = module("quiz")
 
     kind = traitlets.Unicode("quiz").tag(sync=True)
     question = traitlets.Unicode().tag(sync=True)
     choices = traitlets.List().tag(sync=True)
-    fallback = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, question, choices):
         choices = _check(question, choices)
@@ -76,10 +73,6 @@ class Quiz(anywidget.AnyWidget):
 
     def __repr__(self):
         return self._text
-
-    def _repr_mimebundle_(self, **options):
-        data, metadata = super()._repr_mimebundle_(**options)
-        return {**data, "text/plain": self._text}, metadata
 
 
 def _check(question, choices):

@@ -6,20 +6,18 @@ import numbers
 import os
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import anywidget
 import matplotlib.pyplot as plt
 import traitlets
 from matplotlib.figure import Figure
 
 from lossutils.explore import ahead
+from lossutils.explore.base import PageWidget, module
 from lossutils.explore.controls import make_controls
 from lossutils.explore.svg import difference, figure_to_svg, to_markup
 from lossutils.plots import house_style
 
-HERE = Path(__file__).parent
 WORTH_A_FORK = 8  # frames: a fork of a process with matplotlib and torch costs about as much as one of them
 
 
@@ -123,15 +121,13 @@ def show(fig, alt):
     return Explore(lambda: fig, alt=alt)
 
 
-class Explore(anywidget.AnyWidget):
+class Explore(PageWidget):
     """The widget that `explore` and `show` make; see there."""
 
-    _esm = (HERE / "explore.mjs").read_text(encoding="utf-8")
-    _css = (HERE / "explore.css").read_text(encoding="utf-8")
+    _esm = module("explore")
 
     kind = traitlets.Unicode("explore").tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
-    fallback = traitlets.Unicode().tag(sync=True)
     controls = traitlets.List().tag(sync=True)
     position = traitlets.List(traitlets.Int()).tag(sync=True)
     patches = traitlets.Dict().tag(sync=True)
@@ -193,11 +189,6 @@ class Explore(anywidget.AnyWidget):
 
     def __repr__(self):
         return f"{'explore' if self.controls else 'figure'}: {self.alt}"
-
-    def _repr_mimebundle_(self, **options):
-        # the base class cuts long texts off
-        data, metadata = super()._repr_mimebundle_(**options)
-        return {**data, "text/plain": repr(self)}, metadata
 
     def _check_count(self, max_frames):
         count = 1

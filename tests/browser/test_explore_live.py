@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from lossutils.explore import Goal, explore, quiz
-from lossutils.explore.widget import HERE
+from lossutils.explore.base import STYLE, module
 from lossutils.plots import figure
 
 NOTEBOOK = """\
@@ -156,12 +156,10 @@ def static_page(*shown):
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=width=device-width>"
     ]
-    parts.append(f"<title>t</title><style>{(HERE / 'explore.css').read_text(encoding='utf-8')}</style><main>")
+    parts.append(f"<title>t</title><style>{STYLE}</style><main>")
     for kind in ("explore", "quiz"):
-        module = (HERE / f"{kind}.mjs").read_text(encoding="utf-8")
-        parts.append(
-            f"<script>{{{module.replace('export default { render };', f'window.{kind} = render;')}}}</script>"
-        )
+        script = module(kind).replace("export default { render };", f"window.{kind} = render;")
+        parts.append(f"<script>{{{script}}}</script>")
     for widget in shown:
         state = {
             name: value for name, value in widget.get_state().items() if name[0] != "_" and name != "layout"

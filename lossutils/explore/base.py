@@ -1,0 +1,38 @@
+"""What figures and quizzes share: one look, one kind of module, and a text that is stored whole."""
+
+from pathlib import Path
+
+import anywidget
+import traitlets
+
+HERE = Path(__file__).parent
+STYLE = (HERE / "explore.css").read_text(encoding="utf-8")
+
+
+def module(kind):
+    """Return the source of a widget's ES module; anywidget and the static page take one module a widget.
+
+    Parameters
+    ----------
+    kind : str
+        ``"explore"`` or ``"quiz"``.
+
+    Examples
+    --------
+    >>> module("quiz").endswith("export default { render };\\n")
+    True
+    """
+    return "\n".join((HERE / f"{name}.mjs").read_text(encoding="utf-8") for name in ("common", kind))
+
+
+class PageWidget(anywidget.AnyWidget):
+    """A widget that lives on in a static page, and whose `repr` is its text in a stored notebook."""
+
+    _css = STYLE
+
+    fallback = traitlets.Unicode().tag(sync=True)
+
+    def _repr_mimebundle_(self, **options):
+        # the base class cuts long texts off
+        data, metadata = super()._repr_mimebundle_(**options)
+        return {**data, "text/plain": repr(self)}, metadata
