@@ -1,36 +1,50 @@
 """What every loss shares, once: argument checks, broadcasting, dtypes, weights, reduction, blocks, gradients.
 
 A loss in ``lossutils.losses`` is a *formula*: a short function that states, for a block of data, the value
-and its slope. A decorator turns the formula into the public function with ``torch.nn.functional``'s signature:
+and its slopes. A decorator turns the formula into the public function with ``torch.nn.functional``'s signature:
 
 ``elementwise``
-    one value for each pair of numbers (squared error, Huber, …). The formula sees one-dimensional blocks.
+    one value for each element of the (broadcast) arrays: squared error, Huber, logistic, …
+    The formula sees one-dimensional blocks.
+``rowwise``
+    one value for each row: of logits over classes, of the coordinates of an embedding, of a ranked list, …
+    The formula sees blocks whose last axis is the row, after any number of axes over rows.
+``batchwise``
+    the values of a batch hang together: each embedding is compared with all others, logits are never all held at
+    once, … The formula sees whole arrays, and contracts its own gradients.
 
-A call has three stages, whatever the kind of formula: `Loss.bind` sorts the arguments by role; `Loss.evaluate` checks
-them and settles dtypes and shapes; a walk goes over the items, in blocks, and adds up values and writes gradients. An
-item is what has one value and one weight: an element here; for a loss over classes it would be a row of logits, for
-one over embeddings a row of pairs. A new kind is a subclass of `Loss` with its own `evaluate`, and shares `bind`,
-`value_and_grad`, the dtype rules (`_result_dtype`), and the undoing of broadcasts (`_sum_to`).
+A formula's positional arguments are arrays, its keyword-only arguments are parameters. It returns the value and one
+slope for each array, in their order; None, or leaving off the last ones, means that there is no such slope. What a
+value belongs to, an element or a row, is called an *item*.
+
+A call has three stages, whatever the kind: `Loss.bind` sorts the arguments by role; `Loss.evaluate` checks them and
+settles dtypes; `Loss._run` walks over the items, adds up values, and writes gradients.
 """
 
 import ast
 import functools
 import inspect
 import math
+import re
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["LossFunction", "elementwise", "source", "value_and_grad"]
+__all__ = ["LossFunction", "batchwise", "elementwise", "rowwise", "source", "value_and_grad"]
 
-# Elements a block: 2¹⁵ float32 numbers are 128 KiB, so a formula's few temporaries stay in the L2 cache.
-BLOCK = 1 << 15
+# Numbers a block: 2¹⁶ float32 numbers are 256 KiB, so a formula's few temporaries stay in a core's cache, and NumPy
+# starts to reuse temporaries of that size.
+BLOCK = 1 << 16
+
+# The same for rows: their formulas have more small steps a block, and temporaries that the next cache level holds.
+ROW_BLOCK = 1 << 18
 
 ReductionName = Literal["none", "mean", "sum"]
-Formula = Callable[..., tuple[np.ndarray, ...]]
+Formula = Callable[..., tuple[Any, ...]]
+REDUCTIONS = ("none", "mean", "sum")
 
 
 class LossFunction(Protocol):
@@ -38,14 +52,7 @@ class LossFunction(Protocol):
 
     loss: "Loss"
 
-    def __call__(
-        self,
-        input: ArrayLike,
-        target: ArrayLike,
-        *args: Any,
-        reduction: ReductionName = "mean",
-        **parameters: Any,
-    ) -> np.ndarray | np.generic: ...
+    def __call__(self, *args: Any, **parameters: Any) -> np.ndarray | np.generic: ...
 
 
 class _Bound(NamedTuple):
@@ -62,36 +69,124 @@ class Loss:
     Parameters
     ----------
     formula : callable
-        ``formula(input, target, *, parameter=default, …)`` returning ``(value, slope, …)``.
-    signature : list of inspect.Parameter
-        The public signature. Names in `arrays` are arrays, ``reduction`` is the reduction, the rest parameters.
-    arrays : tuple of str
-        Names of the array arguments.
+        ``formula(array, …, *, parameter=default, …)`` returning ``(value, slope, …)``.
+    order : str, optional
+        The public order of arguments where it isn't arrays, reduction, parameters, optional arrays:
+        ``"input, target, weight, reduction"``; all after a ``*`` are keyword-only.
+    extra : tuple of str
+        Optional arrays that the engine uses and the formula doesn't see: ``weight``.
+    constant : tuple of str
+        Arrays with no gradient.
+    dtype : {"promote", "input", "same"}
+        The result has the promoted dtype of all arrays; or that of `input`, and a gradient requires equal dtypes;
+        or all floating arrays must have the same dtype.
+    reductions : tuple of str
+        What `reduction` may be.
     """
 
-    def __init__(self, formula: Formula, signature: list[inspect.Parameter], arrays: tuple[str, ...]):
+    def __init__(
+        self,
+        formula: Formula,
+        *,
+        order: str | None = None,
+        extra: tuple[str, ...] = (),
+        constant: tuple[str, ...] = (),
+        dtype: str = "promote",
+        reductions: tuple[str, ...] = REDUCTIONS,
+    ):
         self.formula = formula
         self.name = formula.__name__
-        self.signature = inspect.Signature(signature, return_annotation=np.ndarray | np.generic)
-        self.names = [parameter.name for parameter in signature]
-        self.arrays = arrays
-        self._defaults = {p.name: p.default for p in signature if p.default is not p.empty}
+        given = inspect.signature(formula).parameters.values()
+        arrays = [p for p in given if p.kind is p.POSITIONAL_OR_KEYWORD]
+        self.formula_arrays = tuple(p.name for p in arrays)
+        self.required = tuple(p.name for p in arrays if p.default is p.empty)
+        self.arrays = (*self.formula_arrays, *extra)
+        self.constant = constant
+        self.dtype = dtype
+        self.reductions = reductions
+        known = {p.name: p for p in given} | {name: _parameter(name, ArrayLike | None, None) for name in extra}
+        known["reduction"] = _parameter("reduction", ReductionName, "mean")
+        optional = [name for name in self.arrays if name not in self.required]
+        usual = [*self.required, "reduction", *(p.name for p in given if p.kind is p.KEYWORD_ONLY), *optional]
+        names = re.split(r",\s*", order) if order else usual
+        self.signature = inspect.Signature(_in_order(names, known), return_annotation=np.ndarray | np.generic)
+        self.names = list(self.signature.parameters)
+        if sorted(self.names) != sorted(known):
+            raise TypeError(f"{self.name}: order {order!r} doesn't have the names of the formula, {sorted(known)}")
+        self._positional = sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in self.signature.parameters.values())
+        self._defaults = {p.name: p.default for p in known.values() if p.default is not p.empty}
 
     def bind(self, args: tuple, kwargs: dict) -> _Bound:
         """Sort a call's arguments by role; a call Python would reject raises its usual TypeError."""
         values = {**self._defaults, **dict(zip(self.names, args, strict=False)), **kwargs}
-        if len(values) != len(self.names) or len(args) + len(kwargs) > len(self.names):
+        if len(values) != len(self.names) or len(args) > self._positional:
             self.signature.bind(*args, **kwargs)  # raises, and says which argument is missing or unknown
         if kwargs and not kwargs.keys().isdisjoint(self.names[: len(args)]):
             self.signature.bind(*args, **kwargs)  # raises: an argument was given twice
         reduction = values.pop("reduction")
-        if reduction not in ("none", "mean", "sum"):
-            raise ValueError(f"{self.name}: reduction must be 'none', 'mean', or 'sum', not {reduction!r}")
+        if reduction not in self.reductions:
+            raise ValueError(f"{self.name}: reduction must be one of {self.reductions}, not {reduction!r}")
         return _Bound({name: values.pop(name) for name in self.arrays}, values, reduction)
 
     def evaluate(self, call: _Bound, wrt: tuple[str, ...] = (), grad_output: ArrayLike | None = None):
         """Return the value and, for each name in `wrt`, the gradient with respect to that argument."""
+        arrays = {name: _as_array(self.name, name, a) for name, a in call.arrays.items() if a is not None}
+        for name in self.required:
+            if name not in arrays:
+                raise TypeError(f"{self.name}: {name} must be an array, not None")
+        for name in wrt:
+            self._check_gradient(arrays, name)
+        dtype, out_dtype = self._dtypes(arrays, call.reduction, wrt)
+        with np.errstate(all="ignore"):  # overflow to inf and NaN are answers here, as in PyTorch
+            return self._run(arrays, call, dtype, out_dtype, wrt, grad_output)
+
+    def _run(self, arrays, call, dtype, out_dtype, wrt, grad_output):
         raise NotImplementedError
+
+    def _check_gradient(self, arrays, name):
+        if name not in arrays:
+            raise TypeError(f"{self.name}: there is no gradient with respect to {name}, which wasn't given")
+        if not _is_floating(arrays[name]):
+            raise TypeError(f"{self.name}: {name} has dtype {arrays[name].dtype}; only floating point has a gradient")
+
+    def _dtypes(self, arrays, reduction, wrt):
+        """The dtype to compute in, and that of the result."""
+        out = _result_dtype(arrays)
+        if self.dtype != "promote":
+            out = self._one_dtype(arrays, wrt) or out
+        if out.kind != "f" and not self._takes_integers(reduction):
+            given = " and ".join(f"{name} of {arrays[name].dtype}" for name in self.required)
+            raise TypeError(f"{self.name} needs floating point, got {given}; convert with .astype(float)")
+        return (_SINGLE if out == np.float16 else out), out
+
+    def _takes_integers(self, reduction) -> bool:
+        return False
+
+    def _one_dtype(self, arrays, wrt):
+        first = arrays[self.required[0]].dtype
+        if self.dtype == "same":
+            differing = {name: a.dtype for name, a in arrays.items() if _is_floating(a) and a.dtype != first}
+            if differing:
+                name, other = next(iter(differing.items()))
+                raise TypeError(f"{self.name}: {self.required[0]} and {name} must have one dtype, got {first}, {other}")
+            return first
+        second = arrays["target"].dtype
+        if first != second and (wrt or first.kind != "f"):
+            raise TypeError(f"{self.name}: input and target must have one dtype, got {first} and {second}")
+        return None if "weight" in arrays else first
+
+    def _scale(self, reduction, count):
+        """The factor of a sum of values that makes the reduction of it; `count` is what a mean divides by."""
+        return np.float64(1) / count if reduction == "mean" else np.float64(1)
+
+    def _grad_output(self, grad_output, shape):
+        """Split into a number for all items and an array for each (reduction="none" only)."""
+        if grad_output is None:
+            return 1.0, None
+        grad_output = np.asarray(grad_output)
+        if not _fits(grad_output.shape, shape):
+            raise ValueError(f"grad_output of shape {grad_output.shape} does not fit the output's {shape}")
+        return (float(grad_output), None) if grad_output.ndim == 0 else (1.0, grad_output)
 
 
 def value_and_grad(
@@ -173,9 +268,24 @@ def _argument_name(loss: Loss, which: int | str) -> str:
         if not -len(loss.names) <= which < len(loss.names):
             raise TypeError(f"{loss.name} has {len(loss.names)} arguments; there is no argument {which}")
         name = loss.names[which]
-    if name not in loss.arrays:
-        raise TypeError(f"{loss.name} is not differentiable with respect to {name!r}, only to {loss.arrays}")
+    differentiable = tuple(array for array in loss.arrays if array not in loss.constant)
+    if name not in differentiable:
+        raise TypeError(f"{loss.name} is not differentiable with respect to {name!r}, only to {differentiable}")
     return name
+
+
+def _decorate(loss: Loss) -> Callable[..., Any]:
+    """The public function of a loss."""
+
+    @functools.wraps(loss.formula)
+    def function(*args, **kwargs):
+        return loss.evaluate(loss.bind(args, kwargs))[0]
+
+    function.loss = loss
+    function.__signature__ = loss.signature
+    function.__annotations__ = {p.name: p.annotation for p in loss.signature.parameters.values()}
+    function.__annotations__["return"] = loss.signature.return_annotation
+    return function
 
 
 # ---- one value for each element
@@ -185,27 +295,29 @@ def elementwise(
     formula: Formula | None = None,
     /,
     *,
-    weight: Literal["elements", "weights"] | None = "elements",
-    dtype: Literal["promote", "input"] = "promote",
+    weight: Literal["elements", "weights", "broadcast"] | None = "elements",
+    broadcast: Literal["warn", "raise", "allow"] = "warn",
     integers: bool = False,
+    **options: Any,
 ) -> Any:
-    """Make a loss of a formula for one number and its target.
+    """Make a loss of a formula for one element.
 
     Parameters
     ----------
     formula : callable
-        ``formula(input, target, *, parameters…)`` gets one-dimensional blocks of equal length and one floating
-        dtype, which it must not change, and returns ``(value, slope)`` for a function of the residual
-        ``input − target`` (whose slope in the target is then ``−slope``), or ``(value, slope_in_input,
-        slope_in_target)``.
-    weight : {"elements", "weights", None}
-        What a weighted mean divides by: the number of elements, or the sum of the weights.
-        None: the loss takes no weight.
-    dtype : {"promote", "input"}
-        Whether the result has the promoted dtype of all arguments or, as in a few of PyTorch's losses, that
-        of `input`; then a gradient requires equal dtypes.
+        ``formula(array, …, *, parameters…)`` gets one-dimensional blocks of equal length and one floating dtype,
+        which it must not change, and returns ``(value, slope, …)``: a slope for each array, or, for a function of
+        the residual of two arrays, the slope in the first alone (that in the second is the opposite).
+    weight : {"elements", "weights", "broadcast", None}
+        The loss takes an array `weight` of the shape of the first array, and a weighted mean divides by the number
+        of elements, or by the sum of the weights; or weights may be broadcast, and a mean divides by the number of
+        elements. None: the loss takes no weight.
+    broadcast : {"warn", "raise", "allow"}
+        What happens where required arrays differ in shape.
     integers : bool
-        Whether integer input is accepted when nothing has to be divided or differentiated.
+        Whether integers are accepted when nothing has to be divided or differentiated.
+    **options
+        `order`, `constant`, `dtype`, `reductions`: see `Loss`. A ``"batchmean"`` divides by the first array's length.
 
     Returns
     -------
@@ -223,197 +335,524 @@ def elementwise(
     (0.5, [2.0, 0.0])
     """
     if formula is None:
-        return functools.partial(elementwise, weight=weight, dtype=dtype, integers=integers)
-    loss = _ElementwiseLoss(formula, weight, dtype, integers)
-
-    @functools.wraps(formula)
-    def function(*args, **kwargs):
-        return loss.evaluate(loss.bind(args, kwargs))[0]
-
-    function.loss = loss
-    function.__signature__ = loss.signature
-    function.__annotations__ = {p.name: p.annotation for p in loss.signature.parameters.values()}
-    function.__annotations__["return"] = loss.signature.return_annotation
-    return function
+        return functools.partial(elementwise, weight=weight, broadcast=broadcast, integers=integers, **options)
+    return _decorate(_ElementwiseLoss(formula, weight, broadcast, integers, options))
 
 
 class _ElementwiseLoss(Loss):
-    def __init__(self, formula, weight, dtype, integers):
-        parameters = list(inspect.signature(formula).parameters.values())[2:]
-        signature = [
-            _parameter("input", ArrayLike),
-            _parameter("target", ArrayLike),
-            _parameter("reduction", ReductionName, "mean"),
-            *(_parameter(p.name, p.annotation, p.default) for p in parameters),
-        ]
-        arrays = ("input", "target")
-        if weight is not None:
-            signature.append(_parameter("weight", ArrayLike | None, None))
-            arrays += ("weight",)
-        super().__init__(formula, signature, arrays)
-        self._mean_over_weights = weight == "weights"
-        self._dtype_of_input = dtype == "input"
+    def __init__(self, formula, weight, broadcast, integers, options):
+        super().__init__(formula, extra=() if weight is None else ("weight",), **options)
+        self._weight = weight
+        self._broadcast = broadcast
         self._integers = integers
 
-    def evaluate(self, call, wrt=(), grad_output=None):
-        arrays = {name: _as_array(self.name, name, a) for name, a in call.arrays.items() if a is not None}
-        dtype, out_dtype = self._dtypes(arrays, call.reduction, wrt)
+    def _takes_integers(self, reduction):
+        return self._integers and reduction != "mean"
+
+    def _run(self, arrays, call, dtype, out_dtype, wrt, grad_output):
         shape = self._shape(arrays)
-        walk = _Walk(arrays, shape, dtype, out_dtype, wrt, call.reduction, grad_output, self._mean_over_weights)
-        with np.errstate(all="ignore"):  # overflow to inf and NaN are answers here, as in PyTorch
-            return walk.run(functools.partial(self.formula, **call.parameters))
-
-    def _dtypes(self, arrays, reduction, wrt):
-        """The dtype to compute in, and that of the result."""
-        out = _result_dtype(arrays)
-        if self._dtype_of_input:
-            given = {arrays[name].dtype for name in ("input", "target")}
-            if len(given) > 1 and (wrt or not _is_floating(arrays["input"])):
-                raise TypeError(
-                    f"{self.name}: input and target must have one dtype, "
-                    f"got {arrays['input'].dtype} and {arrays['target'].dtype}"
-                )
-            if "weight" not in arrays:
-                out = arrays["input"].dtype
-        for name in wrt:
-            if name not in arrays:
-                raise TypeError(f"{self.name}: there is no gradient with respect to {name}, which wasn't given")
-            if not _is_floating(arrays[name]):
-                raise TypeError(
-                    f"{self.name}: {name} has dtype {arrays[name].dtype}; only floating point has a gradient"
-                )
-        if out.kind in "iu" and not (self._integers and reduction != "mean"):
-            raise TypeError(
-                f"{self.name}: input or target must be floating point, got {arrays['input'].dtype} "
-                f"and {arrays['target'].dtype}; convert with .astype(float)"
-            )
-        compute = np.dtype(np.float32) if out == np.float16 else out
-        return compute, out
-
-    def _shape(self, arrays):
-        """The broadcast shape of input and target; a warning where they differ, an error where they can't match."""
-        input, target = arrays["input"].shape, arrays["target"].shape
-        if "weight" in arrays and arrays["weight"].shape != input:
-            raise ValueError(
-                f"{self.name}: weight must have the shape of input, got {arrays['weight'].shape} and {input}"
-            )
-        if input == target:
-            return input
-        try:
-            shape = np.broadcast_shapes(input, target)
-        except ValueError:
-            raise ValueError(f"{self.name}: input of shape {input} and target of shape {target} don't match") from None
-        warnings.warn(
-            f"{self.name}: target has shape {target}, input {input}; they are broadcast to {shape}, "
-            "which is rarely what is meant",
-            stacklevel=4,  # the caller's line
-        )
-        return shape
-
-
-class _Walk:
-    """One pass over the blocks of broadcast arrays, collecting the value and the gradients asked for."""
-
-    def __init__(self, arrays, shape, dtype, out_dtype, wrt, reduction, grad_output, mean_over_weights):
-        self.arrays, self.shape, self.dtype, self.out_dtype = arrays, shape, dtype, out_dtype
-        self.wrt, self.reduction, self.mean_over_weights = wrt, reduction, mean_over_weights
-        self.gradients = {name: np.empty(shape, dtype) for name in wrt}
-        self.values = np.empty(shape, out_dtype) if reduction == "none" else None
-        self.factor, self.grad_output = self._grad_output(grad_output)
-
-    def _grad_output(self, grad_output):
-        """Split into a number for all elements and an array for each (reduction="none" only)."""
-        if grad_output is None:
-            return 1.0, None
-        output_shape = self.shape if self.reduction == "none" else ()
-        grad_output = np.asarray(grad_output)
-        if not _fits(grad_output.shape, output_shape):
-            raise ValueError(f"grad_output of shape {grad_output.shape} does not fit the output's {output_shape}")
-        return (float(grad_output), None) if grad_output.ndim == 0 else (1.0, grad_output)
-
-    def run(self, formula):
-        divisor = self._divisor()
-        total = 0 if self.dtype.kind in "iu" else 0.0
-        accumulator = np.int64 if self.dtype.kind in "iu" else np.float64
-        for block in self._blocks():
-            value, *slopes = formula(block["input"], block["target"])
-            weight = block.get("weight")
-            weighted = value if weight is None else value * weight
-            if self.values is not None:
+        count = self._count(arrays, call.reduction, shape)
+        values = np.empty(shape, out_dtype) if call.reduction == "none" else None
+        factor, grad_outputs = self._grad_output(grad_output, () if values is None else shape)
+        gradients = {name: np.empty(shape, dtype) for name in wrt}
+        readable = arrays if grad_outputs is None else arrays | {"grad_output": grad_outputs}
+        writable = {f"grad_{name}": gradient for name, gradient in gradients.items()}
+        if values is not None:
+            writable["value"] = values
+        formula = functools.partial(self.formula, **call.parameters) if call.parameters else self.formula
+        total = 0
+        for block in _blocks(readable, writable, shape, dtype):
+            value, *slopes = formula(*[block.get(name) for name in self.formula_arrays])
+            weighted = value * block["weight"] if "weight" in block else value
+            if values is not None:
                 block["value"][...] = weighted
             else:
-                total += np.add.reduce(weighted, dtype=accumulator)
-            self._write_gradients(block, value, slopes, self.factor / divisor)
-        value = self.values if self.values is not None else self._reduced(total, divisor)
-        return value if value.ndim else value[()], [self._finish(name, total, divisor) for name in self.wrt]
+                total += _total(weighted)
+            if wrt:
+                self._write_gradients(block, wrt, value, slopes, factor / count, dtype)
+        if values is None:
+            values = np.asarray(total if out_dtype.kind != "f" else total / count)
+            values = values.astype(out_dtype, copy=False) if out_dtype.kind == "f" else values
+        finished = [_sum_to(gradients[name], arrays[name].shape, arrays[name].dtype) for name in wrt]
+        if "weight" in wrt and self._weight == "weights" and call.reduction == "mean":
+            # L = Σwv/Σw has the derivative (v − L)/Σw; the walk has written v/Σw.
+            finished[wrt.index("weight")] -= factor * total / count / count
+        return values if values.ndim else values[()], finished
 
-    def _divisor(self):
-        """What a mean divides by: a NumPy number, so that 0 gives inf or NaN, as in PyTorch, and no exception."""
-        if self.reduction != "mean":
+    def _shape(self, arrays):
+        """The broadcast shape of the required arrays; optional ones must fit into it."""
+        shapes = [arrays[name].shape for name in self.required]
+        shape = shapes[0]
+        if any(other != shape for other in shapes):
+            shape = self._broadcast_shape(shapes)
+        for name, array in arrays.items():
+            if array.shape != shape and name not in self.required:
+                strict = name == "weight" and self._weight != "broadcast"
+                if strict and array.shape != shapes[0]:
+                    raise ValueError(f"{self.name}: weight must have the shape of input, got {array.shape}, {shape}")
+                if not _fits(array.shape, shape):
+                    raise ValueError(f"{self.name}: {name} of shape {array.shape} doesn't fit {shape}")
+        return shape
+
+    def _broadcast_shape(self, shapes):
+        described = " and ".join(f"{name} of shape {s}" for name, s in zip(self.required, shapes, strict=True))
+        try:
+            shape = np.broadcast_shapes(*shapes)
+        except ValueError:
+            shape = None
+        if shape is None or self._broadcast == "raise":
+            raise ValueError(f"{self.name}: {described} don't match")
+        if self._broadcast == "warn":
+            warnings.warn(
+                f"{self.name}: {described} are broadcast to {shape}, which is rarely what is meant",
+                stacklevel=6,  # the caller's line
+            )
+        return shape
+
+    def _count(self, arrays, reduction, shape):
+        """What the sum is divided by: a NumPy number, so that 0 gives inf or NaN, as in PyTorch, and no exception."""
+        if reduction == "batchmean":
+            return np.float64(shape[0])
+        if reduction != "mean":
             return np.float64(1)
-        if self.mean_over_weights and "weight" in self.arrays:
-            return self.arrays["weight"].sum(dtype=np.float64)
-        return np.float64(math.prod(self.shape))
+        if self._weight == "weights" and "weight" in arrays:
+            return arrays["weight"].sum(dtype=np.float64)
+        return np.float64(math.prod(shape))
 
-    def _reduced(self, total, divisor):
-        if isinstance(total, float) or self.out_dtype.kind == "f":
-            return np.asarray(total / divisor).astype(self.out_dtype)
-        return np.asarray(total)  # integer sums are int64, as in PyTorch
-
-    def _blocks(self):
-        """Yield dicts of one-dimensional blocks of all operands, outputs included."""
-        readable = dict(self.arrays)
-        if self.grad_output is not None:
-            readable["grad_output"] = self.grad_output
-        writable = {f"grad_{name}": gradient for name, gradient in self.gradients.items()}
-        if self.values is not None:
-            writable["value"] = self.values
-        names = [*readable, *writable]
-        iterator = np.nditer(
-            [*readable.values(), *writable.values()],
-            flags=["external_loop", "buffered", "zerosize_ok", "delay_bufalloc"],
-            op_flags=[["readonly"]] * len(readable) + [["writeonly"]] * len(writable),
-            op_dtypes=[self.dtype] * len(names),
-            casting="unsafe",
-            buffersize=BLOCK,
-        )
-        with iterator:
-            if iterator.itersize == 0:
-                return
-            iterator.reset()
-            for block in iterator:
-                yield dict(zip(names, block if len(names) > 1 else [block], strict=True))
-
-    def _write_gradients(self, block, value, slopes, scale):
-        if not self.gradients:
-            return
-        slope_in = {"input": slopes[0], "weight": value}
-        scale_in = {"input": scale, "weight": scale, "target": scale}
-        if len(slopes) == 1:  # a function of the residual: the target pulls with the opposite sign
-            slope_in["target"], scale_in["target"] = slopes[0], -scale
-        else:
-            slope_in["target"] = slopes[1]
-        for name in self.gradients:
+    def _write_gradients(self, block, wrt, value, slopes, scale, dtype):
+        for name in wrt:
             gradient = block[f"grad_{name}"]
-            np.multiply(slope_in[name], self.dtype.type(scale_in[name]), out=gradient)
+            if name == "weight" and self._weight is not None:
+                slope, sign = value, 1
+            elif len(slopes) == 1 and name == self.formula_arrays[1]:
+                slope, sign = slopes[0], -1  # a function of the residual: the target pulls the other way
+            else:
+                slope, sign = slopes[self.formula_arrays.index(name)], 1
+            np.multiply(slope, dtype.type(sign * scale), out=gradient)
             for factor in ("weight", "grad_output"):
-                if factor in block and factor != name:
+                if factor in block and not (factor == name == "weight"):
                     gradient *= block[factor]
 
-    def _finish(self, name, total, divisor):
-        array = self.arrays[name]
-        gradient = _sum_to(self.gradients[name], array.shape)
-        if name == "weight" and self.mean_over_weights and self.reduction == "mean":
-            # L = Σwv/Σw has the derivative (v − L)/Σw; the walk has written v/Σw.
-            gradient = gradient - self.factor * total / divisor / divisor
-        return gradient.astype(array.dtype, copy=False)
+
+def _blocks(readable, writable, shape, dtype) -> Iterator[dict[str, np.ndarray]]:
+    """Yield dicts of one-dimensional blocks of all operands, broadcast to one shape and cast to one dtype."""
+    operands = readable | writable
+    if all(a.shape == shape and a.dtype == dtype and a.flags.c_contiguous for a in operands.values()):
+        flat = {name: a.reshape(-1) for name, a in operands.items()}
+        size = math.prod(shape)
+        if size <= BLOCK:
+            yield flat
+        else:
+            for start in range(0, size, BLOCK):
+                yield {name: a[start : start + BLOCK] for name, a in flat.items()}
+        return
+    iterator = np.nditer(
+        list(operands.values()),
+        flags=["external_loop", "buffered", "zerosize_ok", "delay_bufalloc"],
+        op_flags=[["readonly"]] * len(readable) + [["writeonly"]] * len(writable),
+        op_dtypes=[dtype] * len(operands),
+        casting="unsafe",
+        buffersize=BLOCK,
+    )
+    with iterator:
+        if iterator.itersize == 0:
+            yield {name: np.empty(0, dtype) for name in operands}  # so that parameters are checked here too
+            return
+        iterator.reset()
+        for block in iterator:
+            yield dict(zip(operands, block if len(operands) > 1 else [block], strict=True))
+
+
+# ---- one value for each row
+
+
+def rowwise(
+    cores: str,
+    /,
+    *,
+    axis: Literal["last", "class", "rest"] = "last",
+    labels: tuple[str, ...] = (),
+    keep: Callable[..., np.ndarray | None] | None = None,
+    count: Callable[..., Any] | None = None,
+    broadcast: bool = False,
+    **options: Any,
+) -> Any:
+    """Make a loss of a formula for one row: of logits, of coordinates, of a ranked list.
+
+    Parameters
+    ----------
+    cores : str
+        What belongs to one row, array by array, in NumPy's notation for generalized ufuncs: ``"(c),()"`` is a row
+        of c numbers and one number. An array with no axis over rows, such as class weights ``(c)``, is shared by
+        all. After ``" or "``: what holds instead where all required arrays have the same shape.
+    axis : {"last", "class", "rest"}
+        Where a row lies in the arguments: along the last axis; along axis 1, as PyTorch has its classes (axis 0
+        if there is but one); or over all axes after the first two, as pixels after sample and class.
+    labels : tuple of str
+        Arrays of class indices, int64 or uint8, which the formula gets as they are.
+    keep : callable, optional
+        Of the formula's arguments, whole: an array of bool that says which rows count, or None for all. Others
+        have value and slope 0.
+    count : callable, optional
+        Of the formula's arguments, whole: what a mean divides by, instead of the number of rows; a number, or
+        an array with one for each row.
+    broadcast : bool
+        Whether axes over rows are broadcast between required arrays; they must be equal otherwise.
+    **options
+        `order`, `constant`, `dtype`, `reductions`: see `Loss`.
+
+    Returns
+    -------
+    callable
+        A decorator for ``formula(array, …, *, parameters…)``, which gets arrays whose last axes are the row, with
+        any number of axes over rows before it; ``[..., None]`` and ``axis=-1`` are its means. It returns
+        ``(value, slope, …)``: the value without the row's axes, each slope like its array, and changes no argument.
+        A slope may be a pair (array, factor for each row), which saves multiplying them.
+
+    Examples
+    --------
+    >>> @rowwise("(d),(d)")
+    ... def squared_distance(input, target):
+    ...     residual = input - target
+    ...     return (residual**2).sum(axis=-1), 2 * residual, -2 * residual
+    >>> value, gradient = value_and_grad(squared_distance)([[3.0, 4.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 1.0]])
+    >>> float(value), gradient.tolist()
+    (13.0, [[3.0, 4.0], [0.0, -1.0]])
+    """
+    return lambda formula: _decorate(_RowwiseLoss(formula, cores, axis, labels, keep, count, broadcast, options))
+
+
+class _RowwiseLoss(Loss):
+    def __init__(self, formula, cores, axis, labels, keep, count, broadcast, options):
+        super().__init__(formula, **options)
+        self._alternatives = [_parse_cores(self, text) for text in cores.split(" or ")]
+        self._axis = axis
+        self._labels = labels
+        self._keep, self._count = keep, count
+        self._broadcast = broadcast
+
+    def _run(self, arrays, call, dtype, out_dtype, wrt, grad_output):
+        cores = self._cores(arrays)
+        self._check_labels(arrays, cores)
+        rows = {name: self._row_last(name, array, cores[name]) for name, array in arrays.items()}
+        batch = self._batch(arrays, rows, cores)
+        whole = [rows.get(name) for name in self.formula_arrays]
+        kept = self._keep(*whole, **call.parameters) if self._keep else None
+        count = np.float64(math.prod(batch))
+        if self._count and call.reduction == "mean":
+            count = np.asarray(self._count(*whole, **call.parameters), np.float64)
+        scale = np.float64(1) / count if call.reduction == "mean" else np.float64(1)
+        values = np.empty(batch, out_dtype) if call.reduction == "none" else None
+        factor, grad_outputs = self._grad_output(grad_output, () if values is None else batch)
+        factors = factor * scale if grad_outputs is None else grad_outputs
+        written = {name: _Gradient(self._axis, rows[name], cores[name], batch, dtype) for name in wrt}
+        formula = functools.partial(self.formula, **call.parameters) if call.parameters else self.formula
+        total = 0.0
+        for slab in _slabs(batch, max(math.prod(a.shape[a.ndim - len(cores[n]) :]) for n, a in rows.items())):
+            block = [self._block(rows, name, cores, batch, slab, dtype) for name in self.formula_arrays]
+            value, *slopes = formula(*block)
+            if kept is not None:
+                value = np.where(kept[slab], value, 0)
+            if values is not None:
+                values[slab] = value
+            else:
+                total += _total(value if scale.ndim == 0 else value * np.broadcast_to(scale, batch)[slab])
+            for name, gradient in written.items():
+                slope = slopes[self.formula_arrays.index(name)] if len(slopes) > self._place(name) else None
+                if slope is None:
+                    raise TypeError(f"{self.name} is not differentiable with respect to {name} with these arguments")
+                each = factors if np.ndim(factors) == 0 else np.broadcast_to(factors, batch)[slab]
+                gradient.write(slab, slope, each, None if kept is None else kept[slab])
+        if values is None:
+            values = np.asarray(total * scale if scale.ndim == 0 else total).astype(out_dtype)
+        finished = [written[name].finish(arrays[name]) for name in wrt]
+        return values if values.ndim else values[()], finished
+
+    def _place(self, name):
+        return self.formula_arrays.index(name)
+
+    def _cores(self, arrays):
+        if len(self._alternatives) == 1:
+            return self._alternatives[0]
+        return self._alternatives[len({arrays[name].shape for name in self.required}) == 1]
+
+    def _check_labels(self, arrays, cores):
+        """Labels are int64 or uint8, as in PyTorch; in the second alternative they are probabilities."""
+        for name in self._labels:
+            dtype = arrays[name].dtype
+            if cores is self._alternatives[0] and dtype not in (np.int64, np.uint8):
+                raise TypeError(f"{self.name}: {name} must be int64 class indices, got {dtype}")
+            if cores is not self._alternatives[0] and dtype.kind != "f":
+                raise TypeError(f"{self.name}: {name} of the shape of input must be floating point, got {dtype}")
+
+    def _row_last(self, name, array, core):
+        """A view whose last axes are the row's."""
+        if array.ndim < len(core):
+            raise ValueError(f"{self.name}: {name} needs {len(core)} axis or more, got shape {array.shape}")
+        if not core or self._axis == "last":
+            return array
+        if self._axis == "class":
+            return np.moveaxis(array, 1, -1) if array.ndim > 2 else array
+        lead = array.shape[: min(2, array.ndim - 1)]
+        return array.reshape(*lead, math.prod(array.shape[len(lead) :]))
+
+    def _batch(self, arrays, rows, cores):
+        """The shape over rows; and a check that the rows have equal lengths."""
+        _check_sizes(self, arrays, rows, cores)
+        shapes = {name: a.shape[: a.ndim - len(cores[name])] for name, a in rows.items()}
+        batch = shapes[self.required[0]]
+        if all(shape == batch or (shape == () and name not in self.required) for name, shape in shapes.items()):
+            return batch
+        required = [shapes[name] for name in self.required]
+        described = " and ".join(f"{name} of shape {arrays[name].shape}" for name in self.required)
+        if len(set(required)) > 1 and not self._broadcast:
+            raise ValueError(f"{self.name}: {described} don't match")
+        try:
+            batch = np.broadcast_shapes(*required)
+        except ValueError:
+            raise ValueError(f"{self.name}: {described} don't match") from None
+        for name, shape in shapes.items():
+            if not _fits(shape, batch):
+                raise ValueError(f"{self.name}: {name} of shape {arrays[name].shape} doesn't fit {described}")
+        return batch
+
+    def _block(self, rows, name, cores, batch, slab, dtype):
+        array = rows.get(name)
+        if array is None:
+            return None
+        core = array.shape[array.ndim - len(cores[name]) :]
+        if len(array.shape) > len(core):
+            array = (array if array.shape == batch + core else np.broadcast_to(array, batch + core))[slab]
+        if name in self._labels and not _is_floating(array):
+            return array
+        return array.astype(dtype, copy=False)
+
+
+class _Gradient:
+    """The gradient with respect to one array, written slab by slab."""
+
+    def __init__(self, axis, rows, core, batch, dtype):
+        self.core = rows.shape[rows.ndim - len(core) :]
+        self.shared = bool(batch) and rows.ndim == len(core)
+        self.dtype = dtype
+        if self.shared:
+            self.array = self.rows = np.zeros(self.core)
+        elif axis == "class" and core and len(batch) > 1:  # in the memory order of the argument
+            self.array = np.empty(batch[:1] + self.core + batch[1:], dtype)
+            self.rows = np.moveaxis(self.array, 1, -1)
+        else:
+            self.array = self.rows = np.empty(batch + self.core, dtype)
+
+    def write(self, slab, slope, factors, kept):
+        """Write slope × factor, and 0 in the rows that don't count."""
+        ones = (1,) * len(self.core)
+        if isinstance(slope, tuple):
+            slope, share = slope
+            factors = share * factors
+        factors = np.asarray(factors, self.dtype)
+        factors = factors.reshape(factors.shape + ones) if factors.ndim else factors
+        if self.shared:
+            part = slope * factors
+            if kept is not None:
+                part = np.where(kept.reshape(kept.shape + ones), part, 0)
+            self.array += part.sum(axis=tuple(range(part.ndim - len(self.core))), dtype=np.float64)
+            return
+        target = self.rows[slab]
+        np.multiply(slope, factors, out=target)
+        if kept is not None and not kept.all():
+            target[~kept] = 0
+
+    def finish(self, argument):
+        if self.array.size == argument.size:  # an argument with pixels along several axes gets them back
+            return self.array.reshape(argument.shape).astype(argument.dtype, copy=False)
+        return _sum_to(self.array, argument.shape, argument.dtype)
+
+
+def _slabs(batch: tuple[int, ...], row: int) -> Iterator[Any]:
+    """Yield indices that cut the axes over rows into slabs of about ROW_BLOCK numbers, with `row` numbers a row."""
+    if math.prod(batch) * row <= ROW_BLOCK or not batch:
+        yield ()
+        return
+    axis, inner = len(batch) - 1, row
+    while axis and inner * batch[axis] <= ROW_BLOCK:
+        inner *= batch[axis]
+        axis -= 1
+    step = max(1, ROW_BLOCK // inner)
+    for lead in np.ndindex(batch[:axis]):
+        for start in range(0, batch[axis], step):
+            yield (*lead, slice(start, start + step))
+
+
+# ---- values that hang together
+
+
+def batchwise(
+    cores: str,
+    /,
+    *,
+    labels: tuple[str, ...] = (),
+    count: Callable[..., Any] | None = None,
+    **options: Any,
+) -> Any:
+    """Make a loss of a formula for a whole batch, whose values hang together.
+
+    Parameters
+    ----------
+    cores : str
+        The axes of each array and of the value: ``"(n,d),(n,d)->(n)"``. After ``" or "``: what holds where the first
+        array has another number of axes.
+    labels : tuple of str
+        Arrays of integers, which the formula gets as they are.
+    count : callable, optional
+        Of the formula's arguments: what a mean divides by, instead of the number of values; a number, or an array
+        with one for each value.
+    **options
+        `order`, `constant`, `dtype`, `reductions`: see `Loss`.
+
+    Returns
+    -------
+    callable
+        A decorator for ``formula(array, …, *, factor, parameters…)``. `factor` has the shape of the value and says
+        how much each counts; it is None where no gradient is wanted. The formula returns
+        ``(value, gradient, …)``, with the gradient of Σ factor · value for each array.
+
+    Examples
+    --------
+    >>> @batchwise("(n),(n)->(n)")
+    ... def centered_loss(input, target, *, factor):
+    ...     residual = input - target
+    ...     centered = residual - residual.mean()
+    ...     if factor is None:
+    ...         return (centered**2,)
+    ...     slope = 2 * centered * factor
+    ...     return centered**2, slope - slope.mean(), slope.mean() - slope
+    >>> value, gradient = value_and_grad(centered_loss)([3.0, 5.0], [0.0, 0.0])
+    >>> float(value), gradient.tolist()
+    (1.0, [-1.0, 1.0])
+    """
+    return lambda formula: _decorate(_BatchwiseLoss(formula, cores, labels, count, options))
+
+
+class _BatchwiseLoss(Loss):
+    def __init__(self, formula, cores, labels, count, options):
+        inner = inspect.signature(formula).parameters
+        public = functools.wraps(formula)(lambda *args, **kwargs: formula(*args, **kwargs))
+        public.__signature__ = inspect.Signature([p for p in inner.values() if p.name != "factor"])
+        super().__init__(public, **options)
+        self.formula = formula
+        self._alternatives = []
+        for text in cores.split(" or "):
+            inputs, output = text.split("->")
+            self._alternatives.append((_parse_cores(self, inputs), _parse_core(output)))
+        self._labels = labels
+        self._count = count
+
+    def _run(self, arrays, call, dtype, out_dtype, wrt, grad_output):
+        cores, output = self._cores(arrays)
+        for name, array in arrays.items():
+            if array.ndim != len(cores[name]):
+                raise ValueError(f"{self.name}: {name} needs axes {cores[name]}, got shape {array.shape}")
+        sizes = _check_sizes(self, arrays, arrays, cores)
+        shape = tuple(sizes[dim] for dim in output)
+        given = [self._cast(arrays.get(name), name in self._labels, dtype) for name in self.formula_arrays]
+        count = np.float64(math.prod(shape))
+        if self._count and call.reduction == "mean":
+            count = np.asarray(self._count(*given, **call.parameters), np.float64)
+        scale = np.float64(1) / count if call.reduction == "mean" else np.float64(1)
+        factor, grad_outputs = self._grad_output(grad_output, shape if call.reduction == "none" else ())
+        factors = None
+        if wrt:
+            factors = np.empty(shape, dtype)
+            factors[...] = factor * scale if grad_outputs is None else grad_outputs
+        values, *gradients = self.formula(*given, factor=factors, **call.parameters)
+        if call.reduction != "none":
+            values = np.asarray(_total(values * scale) if scale.ndim else _total(values) * scale)
+        values = np.asarray(values).astype(out_dtype, copy=False)
+        finished = [self._finished(gradients, name, arrays[name]) for name in wrt]
+        return values if values.ndim else values[()], finished
+
+    def _cores(self, arrays):
+        for cores, output in self._alternatives:
+            if all(arrays[name].ndim == len(cores[name]) for name in self.required):
+                return cores, output
+        return self._alternatives[0]
+
+    def _cast(self, array, is_label, dtype):
+        if array is None or (is_label and not _is_floating(array)):
+            return array
+        return array.astype(dtype, copy=False)
+
+    def _finished(self, gradients, name, argument):
+        place = self.formula_arrays.index(name)
+        gradient = gradients[place] if place < len(gradients) else None
+        if gradient is None:
+            raise TypeError(f"{self.name} is not differentiable with respect to {name} with these arguments")
+        return np.asarray(gradient).astype(argument.dtype, copy=False)
 
 
 # ---- shared by all kinds
 
+_SINGLE = np.dtype(np.float32)
+
 
 def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=annotation, default=default)
+
+
+def _in_order(names: Iterable[str], known: dict[str, inspect.Parameter]) -> Iterator[inspect.Parameter]:
+    """The parameters of these names; all after a ``*`` are keyword-only."""
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    for name in names:
+        if name == "*":
+            kind = inspect.Parameter.KEYWORD_ONLY
+        elif name in known:
+            annotation = known[name].annotation
+            yield known[name].replace(
+                kind=kind, annotation=ArrayLike if annotation is inspect.Parameter.empty else annotation
+            )
+
+
+def _parse_core(text: str) -> tuple[str, ...]:
+    return tuple(dim for dim in text.strip("()").split(",") if dim)
+
+
+def _parse_cores(loss: Loss, text: str) -> dict[str, tuple[str, ...]]:
+    """Each array's axes from ``"(c),()"``."""
+    cores = [_parse_core(core) for core in re.findall(r"\([^)]*\)", text)]
+    return dict(zip(loss.formula_arrays, cores, strict=True))
+
+
+def _check_sizes(loss, arrays, rows, cores) -> dict[str, int]:
+    """The length of each named axis; an error where two arrays differ in it."""
+    sizes, first = {}, {}
+    for name, array in rows.items():
+        for dim, length in zip(cores[name], array.shape[array.ndim - len(cores[name]) :], strict=True):
+            if sizes.setdefault(dim, length) != length:
+                other = first[dim]
+                raise ValueError(
+                    f"{loss.name}: {other} of shape {arrays[other].shape} and {name} of shape {arrays[name].shape} "
+                    f"don't match: {sizes[dim]} and {length}"
+                )
+            first.setdefault(dim, name)
+    return sizes
+
+
+def _total(value: np.ndarray) -> Any:
+    """The sum in float64 (of integers: int64).
+
+    A large float32 array is first folded thrice, which costs a third of summing it in float64; the roundings of
+    thousands of pairs average out. Where a pair overflows, it is summed in float64 after all.
+    """
+    if value.dtype == _SINGLE and value.ndim == 1 and value.size >= 8192 and value.size % 8 == 0:
+        half = value.size // 2
+        folded = value[:half] + value[half:]
+        for _ in range(2):
+            half //= 2
+            folded = np.add(folded[:half], folded[half:], out=folded[:half])
+        total = np.add.reduce(folded, dtype=np.float64)
+        if math.isfinite(total):
+            return total
+    return np.add.reduce(value, axis=None, dtype=np.float64 if value.dtype.kind == "f" else np.int64)
 
 
 def _as_array(loss: str, name: str, value: ArrayLike) -> np.ndarray:
@@ -441,13 +880,13 @@ def _fits(shape: tuple[int, ...], into: tuple[int, ...]) -> bool:
         return False
 
 
-def _sum_to(gradient: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _sum_to(gradient: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Undo broadcasting: add up the gradient over the axes along which the argument was repeated."""
-    if gradient.shape == shape:
-        return gradient
-    added = gradient.ndim - len(shape)
-    repeated = tuple(
-        axis for axis in range(gradient.ndim)
-        if axis < added or (shape[axis - added] == 1 and gradient.shape[axis] != 1)
-    )  # fmt: skip
-    return gradient.sum(axis=repeated, dtype=np.float64).reshape(shape)
+    if gradient.shape != shape:
+        added = gradient.ndim - len(shape)
+        repeated = tuple(
+            axis for axis in range(gradient.ndim)
+            if axis < added or (shape[axis - added] == 1 and gradient.shape[axis] != 1)
+        )  # fmt: skip
+        gradient = gradient.sum(axis=repeated, dtype=np.float64).reshape(shape)
+    return gradient.astype(dtype, copy=False)

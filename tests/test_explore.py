@@ -481,9 +481,7 @@ def fragile(height, log=False):
 
 
 def test_failing_first_frame_is_named():
-    with pytest.raises(
-        RuntimeError, match=r"draw failed at height = 3, log = off: ZeroDivisionError: no loss"
-    ):
+    with pytest.raises(RuntimeError, match=r"draw failed at height = 3, log = off: ZeroDivisionError: no loss"):
         explore(fragile, alt="A line.", height=(2, 4), log=False)
 
 

@@ -65,8 +65,7 @@ def lab(tmp_path):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     home = {
-        name: str(tmp_path / ".jupyter")
-        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+        name: str(tmp_path / ".jupyter") for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
     }
     address = f"http://127.0.0.1:{port}"
     command = [
@@ -153,17 +152,13 @@ def test_figure_in_jupyterlab(browser, lab):
 
 def static_page(*shown):
     """Return a page that shows complete widgets with a model that can do nothing but hold their state."""
-    parts = [
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=width=device-width>"
-    ]
+    parts = ["<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=width=device-width>"]
     parts.append(f"<title>t</title><style>{STYLE}</style><main>")
     for kind in ("explore", "quiz"):
         script = module(kind).replace("export default { render };", f"window.{kind} = render;")
         parts.append(f"<script>{{{script}}}</script>")
     for widget in shown:
-        state = {
-            name: value for name, value in widget.get_state().items() if name[0] != "_" and name != "layout"
-        }
+        state = {name: value for name, value in widget.get_state().items() if name[0] != "_" and name != "layout"}
         data = json.dumps(state).replace("<", "\\u003c")
         parts.append(
             f"<div></div><script>{{const state = {data};"
@@ -278,9 +273,7 @@ def test_page_has_no_accessibility_violation_and_fits_a_phone(page, complete, th
     assert page.evaluate("document.documentElement.scrollWidth") <= 340
     results = Axe().run(page)
     rules = [
-        rule["id"]
-        for rule in results.response["violations"]
-        if rule["id"] not in ("page-has-heading-one", "region")
+        rule["id"] for rule in results.response["violations"] if rule["id"] not in ("page-has-heading-one", "region")
     ]
     assert rules == [], results.generate_report()
 
@@ -307,9 +300,7 @@ def test_quiz_with_several_right_answers_counts_what_is_missing(page):
     page.set_content(static_page(quiz("Which?", answers)))
     page.get_by_role("checkbox", name="a").check()
     page.get_by_role("button", name="Check").click()
-    assert (
-        page.locator("[aria-live=polite]").text_content() == "✓ Right. A. One right answer is still missing."
-    )
+    assert page.locator("[aria-live=polite]").text_content() == "✓ Right. A. One right answer is still missing."
     page.get_by_role("checkbox", name="b").check()
     page.get_by_role("button", name="Check").click()
     assert page.locator("[aria-live=polite]").text_content() == "✓ Right. A. ✓ Right. B."

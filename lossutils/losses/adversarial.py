@@ -1,0 +1,3 @@
+"""Losses: adversarial."""
+
+__all__ = []

@@ -1,0 +1,3 @@
+"""Losses: denoising."""
+
+__all__ = []

@@ -1,0 +1,3 @@
+"""Losses: divergence."""
+
+__all__ = []

@@ -1,0 +1,3 @@
+"""Losses: embedding."""
+
+__all__ = []

@@ -1,0 +1,3 @@
+"""Losses: likelihood."""
+
+__all__ = []

@@ -1,0 +1,3 @@
+"""Losses: margin."""
+
+__all__ = []

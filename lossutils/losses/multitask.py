@@ -1,0 +1,3 @@
+"""Losses: multitask."""
+
+__all__ = []

@@ -1,0 +1,3 @@
+"""Losses: preference."""
+
+__all__ = []

@@ -1,0 +1,3 @@
+"""Losses: ranking."""
+
+__all__ = []

@@ -1,0 +1,3 @@
+"""Losses: segmentation."""
+
+__all__ = []

@@ -1,0 +1,3 @@
+"""Losses: sequence."""
+
+__all__ = []
