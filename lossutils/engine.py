@@ -77,11 +77,13 @@ class Loss:
         Optional arrays that the engine uses and the formula doesn't see: ``weight``.
     constant : tuple of str
         Arrays with no gradient.
-    dtype : {"promote", "input", "same"}
+    dtype : {"promote", "input", "same"}, or tuple of str
         The result has the promoted dtype of all arrays; or that of `input`, and a gradient requires equal dtypes;
-        or all floating arrays must have the same dtype.
+        or all floating arrays must have the same dtype. Names: the promoted dtype of these arrays.
     reductions : tuple of str
         What `reduction` may be.
+    reduction : str
+        What it is by default.
     """
 
     def __init__(
@@ -91,8 +93,9 @@ class Loss:
         order: str | None = None,
         extra: tuple[str, ...] = (),
         constant: tuple[str, ...] = (),
-        dtype: str = "promote",
+        dtype: str | tuple[str, ...] = "promote",
         reductions: tuple[str, ...] = REDUCTIONS,
+        reduction: str = "mean",
     ):
         self.formula = formula
         self.name = formula.__name__
@@ -105,7 +108,7 @@ class Loss:
         self.dtype = dtype
         self.reductions = reductions
         known = {p.name: p for p in given} | {name: _parameter(name, ArrayLike | None, None) for name in extra}
-        known["reduction"] = _parameter("reduction", ReductionName, "mean")
+        known["reduction"] = _parameter("reduction", ReductionName, reduction)
         optional = [name for name in self.arrays if name not in self.required]
         usual = [*self.required, "reduction", *(p.name for p in given if p.kind is p.KEYWORD_ONLY), *optional]
         names = re.split(r",\s*", order) if order else usual
@@ -118,11 +121,14 @@ class Loss:
 
     def bind(self, args: tuple, kwargs: dict) -> _Bound:
         """Sort a call's arguments by role; a call Python would reject raises its usual TypeError."""
-        values = {**self._defaults, **dict(zip(self.names, args, strict=False)), **kwargs}
+        values = self._defaults.copy()
+        values.update(zip(self.names, args, strict=False))
+        if kwargs:
+            values.update(kwargs)
+            if not kwargs.keys().isdisjoint(self.names[: len(args)]):
+                self.signature.bind(*args, **kwargs)  # raises: an argument was given twice
         if len(values) != len(self.names) or len(args) > self._positional:
             self.signature.bind(*args, **kwargs)  # raises, and says which argument is missing or unknown
-        if kwargs and not kwargs.keys().isdisjoint(self.names[: len(args)]):
-            self.signature.bind(*args, **kwargs)  # raises: an argument was given twice
         reduction = values.pop("reduction")
         if reduction not in self.reductions:
             raise ValueError(f"{self.name}: reduction must be one of {self.reductions}, not {reduction!r}")
@@ -151,9 +157,10 @@ class Loss:
 
     def _dtypes(self, arrays, reduction, wrt):
         """The dtype to compute in, and that of the result."""
-        out = _result_dtype(arrays)
-        if self.dtype != "promote":
-            out = self._one_dtype(arrays, wrt) or out
+        if isinstance(self.dtype, tuple):
+            out = _result_dtype({name: arrays[name] for name in self.dtype})
+        else:
+            out = (self.dtype != "promote" and self._one_dtype(arrays, wrt)) or _result_dtype(arrays)
         if out.kind != "f" and not self._takes_integers(reduction):
             given = " and ".join(f"{name} of {arrays[name].dtype}" for name in self.required)
             raise TypeError(f"{self.name} needs floating point, got {given}; convert with .astype(float)")
@@ -175,9 +182,12 @@ class Loss:
             raise TypeError(f"{self.name}: input and target must have one dtype, got {first} and {second}")
         return None if "weight" in arrays else first
 
-    def _scale(self, reduction, count):
-        """The factor of a sum of values that makes the reduction of it; `count` is what a mean divides by."""
-        return np.float64(1) / count if reduction == "mean" else np.float64(1)
+    def _slope(self, slopes, name):
+        """The slope or gradient that the formula gave for an array."""
+        place = self.formula_arrays.index(name)
+        if place < len(slopes) and slopes[place] is not None:
+            return slopes[place]
+        raise TypeError(f"{self.name} is not differentiable with respect to {name} with these arguments")
 
     def _grad_output(self, grad_output, shape):
         """Split into a number for all items and an array for each (reduction="none" only)."""
@@ -296,7 +306,7 @@ def elementwise(
     /,
     *,
     weight: Literal["elements", "weights", "broadcast"] | None = "elements",
-    broadcast: Literal["warn", "raise", "allow"] = "warn",
+    broadcast: Literal["warn", "raise", "allow", "aligned"] = "warn",
     integers: bool = False,
     **options: Any,
 ) -> Any:
@@ -312,8 +322,8 @@ def elementwise(
         The loss takes an array `weight` of the shape of the first array, and a weighted mean divides by the number
         of elements, or by the sum of the weights; or weights may be broadcast, and a mean divides by the number of
         elements. None: the loss takes no weight.
-    broadcast : {"warn", "raise", "allow"}
-        What happens where required arrays differ in shape.
+    broadcast : {"warn", "raise", "allow", "aligned"}
+        What happens where required arrays differ in shape; "aligned" allows it between arrays of equally many axes.
     integers : bool
         Whether integers are accepted when nothing has to be divided or differentiated.
     **options
@@ -400,7 +410,8 @@ class _ElementwiseLoss(Loss):
             shape = np.broadcast_shapes(*shapes)
         except ValueError:
             shape = None
-        if shape is None or self._broadcast == "raise":
+        aligned = len({len(s) for s in shapes}) == 1
+        if shape is None or self._broadcast == "raise" or (self._broadcast == "aligned" and not aligned):
             raise ValueError(f"{self.name}: {described} don't match")
         if self._broadcast == "warn":
             warnings.warn(
@@ -427,7 +438,7 @@ class _ElementwiseLoss(Loss):
             elif len(slopes) == 1 and name == self.formula_arrays[1]:
                 slope, sign = slopes[0], -1  # a function of the residual: the target pulls the other way
             else:
-                slope, sign = slopes[self.formula_arrays.index(name)], 1
+                slope, sign = self._slope(slopes, name), 1
             np.multiply(slope, dtype.type(sign * scale), out=gradient)
             for factor in ("weight", "grad_output"):
                 if factor in block and not (factor == name == "weight"):
@@ -492,10 +503,10 @@ def rowwise(
         Arrays of class indices, int64 or uint8, which the formula gets as they are.
     keep : callable, optional
         Of the formula's arguments, whole: an array of bool that says which rows count, or None for all. Others
-        have value and slope 0.
+        have value and slope 0; the formula gets 0 for their labels.
     count : callable, optional
-        Of the formula's arguments, whole: what a mean divides by, instead of the number of rows; a number, or
-        an array with one for each row.
+        Of the formula's arguments, whole: what a mean divides by, a number, or an array with one for each row;
+        None for the number of rows that count.
     broadcast : bool
         Whether axes over rows are broadcast between required arrays; they must be equal otherwise.
     **options
@@ -532,78 +543,85 @@ class _RowwiseLoss(Loss):
         self._broadcast = broadcast
 
     def _run(self, arrays, call, dtype, out_dtype, wrt, grad_output):
-        cores = self._cores(arrays)
-        self._check_labels(arrays, cores)
-        rows = {name: self._row_last(name, array, cores[name]) for name, array in arrays.items()}
-        batch = self._batch(arrays, rows, cores)
-        whole = [rows.get(name) for name in self.formula_arrays]
-        kept = self._keep(*whole, **call.parameters) if self._keep else None
-        count = np.float64(math.prod(batch))
-        if self._count and call.reduction == "mean":
-            count = np.asarray(self._count(*whole, **call.parameters), np.float64)
-        scale = np.float64(1) / count if call.reduction == "mean" else np.float64(1)
+        rows, batch = self._rows(arrays)
+        kept, scale = self._kept_and_scale(rows, batch, call)
         values = np.empty(batch, out_dtype) if call.reduction == "none" else None
         factor, grad_outputs = self._grad_output(grad_output, () if values is None else batch)
-        factors = factor * scale if grad_outputs is None else grad_outputs
-        written = {name: _Gradient(self._axis, rows[name], cores[name], batch, dtype) for name in wrt}
-        formula = functools.partial(self.formula, **call.parameters) if call.parameters else self.formula
+        factors = dtype.type(factor * scale) if grad_outputs is None and not scale.ndim else factor * scale
+        if grad_outputs is not None:
+            factors = np.broadcast_to(grad_outputs, batch)
+        written = {name: _Gradient(self._axis, rows[name], batch, dtype) for name in wrt}
         total = 0.0
-        for slab in _slabs(batch, max(math.prod(a.shape[a.ndim - len(cores[n]) :]) for n, a in rows.items())):
-            block = [self._block(rows, name, cores, batch, slab, dtype) for name in self.formula_arrays]
-            value, *slopes = formula(*block)
+        for slab in _slabs(batch, max([math.prod(row.core) for row in rows.values()])):
+            block = [self._block(rows.get(name), batch, slab, dtype) for name in self.formula_arrays]
+            value, *slopes = self.formula(*block, **call.parameters)
             if kept is not None:
                 value = np.where(kept[slab], value, 0)
             if values is not None:
                 values[slab] = value
             else:
-                total += _total(value if scale.ndim == 0 else value * np.broadcast_to(scale, batch)[slab])
+                total += _total(value * scale[slab] if scale.ndim else value)
             for name, gradient in written.items():
-                slope = slopes[self.formula_arrays.index(name)] if len(slopes) > self._place(name) else None
-                if slope is None:
-                    raise TypeError(f"{self.name} is not differentiable with respect to {name} with these arguments")
-                each = factors if np.ndim(factors) == 0 else np.broadcast_to(factors, batch)[slab]
-                gradient.write(slab, slope, each, None if kept is None else kept[slab])
-        if values is None:
-            values = np.asarray(total * scale if scale.ndim == 0 else total).astype(out_dtype)
+                each = factors[slab] if factors.ndim else factors
+                gradient.write(slab, self._slope(slopes, name), each, None if kept is None else kept[slab])
         finished = [written[name].finish(arrays[name]) for name in wrt]
+        if values is None:
+            return out_dtype.type(total if scale.ndim else total * scale), finished
         return values if values.ndim else values[()], finished
 
-    def _place(self, name):
-        return self.formula_arrays.index(name)
+    def _rows(self, arrays):
+        """Each array with its row along the last axes; and the shape over rows."""
+        cores = self._alternatives[0]
+        if len(self._alternatives) > 1 and len({arrays[name].shape for name in self.required}) == 1:
+            cores = self._alternatives[1]
+        self._check_labels(arrays, cores is self._alternatives[0])
+        rows = {name: self._row_last(name, array, cores[name]) for name, array in arrays.items()}
+        _check_sizes(self, arrays, rows, cores)
+        return rows, self._batch(arrays, rows)
 
-    def _cores(self, arrays):
-        if len(self._alternatives) == 1:
-            return self._alternatives[0]
-        return self._alternatives[len({arrays[name].shape for name in self.required}) == 1]
+    def _kept_and_scale(self, rows, batch, call):
+        """Which rows count, None for all; and the factor that makes the reduction of a sum, one or one each."""
+        whole = [rows[name].array if name in rows else None for name in self.formula_arrays]
+        kept = self._keep(*whole, **call.parameters) if self._keep else None
+        if kept is not None:  # a row that doesn't count needs a label all the same
+            for name in self._labels:
+                rows[name] = rows[name]._replace(array=np.where(kept, rows[name].array, 0))
+        if call.reduction != "mean":
+            return kept, np.float64(1)
+        count = self._count(*whole, **call.parameters) if self._count else None
+        if count is None:
+            count = math.prod(batch) if kept is None else np.count_nonzero(kept)
+        scale = np.float64(1) / count
+        return kept, np.broadcast_to(scale, batch) if scale.ndim else scale
 
-    def _check_labels(self, arrays, cores):
+    def _check_labels(self, arrays, indices):
         """Labels are int64 or uint8, as in PyTorch; in the second alternative they are probabilities."""
         for name in self._labels:
             dtype = arrays[name].dtype
-            if cores is self._alternatives[0] and dtype not in (np.int64, np.uint8):
+            if indices and dtype not in _LABELS:
                 raise TypeError(f"{self.name}: {name} must be int64 class indices, got {dtype}")
-            if cores is not self._alternatives[0] and dtype.kind != "f":
+            if not indices and dtype.kind != "f":
                 raise TypeError(f"{self.name}: {name} of the shape of input must be floating point, got {dtype}")
 
     def _row_last(self, name, array, core):
-        """A view whose last axes are the row's."""
-        if array.ndim < len(core):
+        """The array with its row along the last axes."""
+        ndim = array.ndim
+        if ndim < len(core):
             raise ValueError(f"{self.name}: {name} needs {len(core)} axis or more, got shape {array.shape}")
-        if not core or self._axis == "last":
-            return array
-        if self._axis == "class":
-            return np.moveaxis(array, 1, -1) if array.ndim > 2 else array
-        lead = array.shape[: min(2, array.ndim - 1)]
-        return array.reshape(*lead, math.prod(array.shape[len(lead) :]))
+        if core and ndim > 2 and self._axis == "class":
+            array = np.moveaxis(array, 1, -1)
+        elif core and self._axis == "rest":
+            lead = array.shape[: min(2, ndim - 1)]
+            array = array.reshape(*lead, math.prod(array.shape[len(lead) :]))
+        split = array.ndim - len(core)
+        return _Rows(array, array.shape[:split], array.shape[split:], name in self._labels)
 
-    def _batch(self, arrays, rows, cores):
-        """The shape over rows; and a check that the rows have equal lengths."""
-        _check_sizes(self, arrays, rows, cores)
-        shapes = {name: a.shape[: a.ndim - len(cores[name])] for name, a in rows.items()}
-        batch = shapes[self.required[0]]
-        if all(shape == batch or (shape == () and name not in self.required) for name, shape in shapes.items()):
+    def _batch(self, arrays, rows):
+        """The shape over rows."""
+        batch = rows[self.required[0]].batch
+        if all([row.batch == batch or (not row.batch and name not in self.required) for name, row in rows.items()]):
             return batch
-        required = [shapes[name] for name in self.required]
+        required = [rows[name].batch for name in self.required]
         described = " and ".join(f"{name} of shape {arrays[name].shape}" for name in self.required)
         if len(set(required)) > 1 and not self._broadcast:
             raise ValueError(f"{self.name}: {described} don't match")
@@ -611,29 +629,37 @@ class _RowwiseLoss(Loss):
             batch = np.broadcast_shapes(*required)
         except ValueError:
             raise ValueError(f"{self.name}: {described} don't match") from None
-        for name, shape in shapes.items():
-            if not _fits(shape, batch):
+        for name, row in rows.items():
+            if not _fits(row.batch, batch):
                 raise ValueError(f"{self.name}: {name} of shape {arrays[name].shape} doesn't fit {described}")
         return batch
 
-    def _block(self, rows, name, cores, batch, slab, dtype):
-        array = rows.get(name)
-        if array is None:
+    def _block(self, row, batch, slab, dtype):
+        if row is None:
             return None
-        core = array.shape[array.ndim - len(cores[name]) :]
-        if len(array.shape) > len(core):
-            array = (array if array.shape == batch + core else np.broadcast_to(array, batch + core))[slab]
-        if name in self._labels and not _is_floating(array):
+        array = row.array
+        if row.batch:
+            array = (array if row.batch == batch else np.broadcast_to(array, batch + row.core))[slab]
+        if row.is_label and array.dtype.kind != "f":
             return array
         return array.astype(dtype, copy=False)
+
+
+class _Rows(NamedTuple):
+    """An array whose last axes are the row's."""
+
+    array: np.ndarray
+    batch: tuple[int, ...]
+    core: tuple[int, ...]
+    is_label: bool
 
 
 class _Gradient:
     """The gradient with respect to one array, written slab by slab."""
 
-    def __init__(self, axis, rows, core, batch, dtype):
-        self.core = rows.shape[rows.ndim - len(core) :]
-        self.shared = bool(batch) and rows.ndim == len(core)
+    def __init__(self, axis, rows, batch, dtype):
+        self.core = core = rows.core
+        self.shared = bool(batch) and not rows.batch
         self.dtype = dtype
         if self.shared:
             self.array = self.rows = np.zeros(self.core)
@@ -649,8 +675,9 @@ class _Gradient:
         if isinstance(slope, tuple):
             slope, share = slope
             factors = share * factors
-        factors = np.asarray(factors, self.dtype)
-        factors = factors.reshape(factors.shape + ones) if factors.ndim else factors
+        if factors.ndim:
+            factors = factors.reshape(factors.shape + ones)
+        factors = factors.astype(self.dtype, copy=False)
         if self.shared:
             part = slope * factors
             if kept is not None:
@@ -752,7 +779,8 @@ class _BatchwiseLoss(Loss):
         for name, array in arrays.items():
             if array.ndim != len(cores[name]):
                 raise ValueError(f"{self.name}: {name} needs axes {cores[name]}, got shape {array.shape}")
-        sizes = _check_sizes(self, arrays, arrays, cores)
+        rows = {name: _Rows(array, (), array.shape, False) for name, array in arrays.items()}
+        sizes = _check_sizes(self, arrays, rows, cores)
         shape = tuple(sizes[dim] for dim in output)
         given = [self._cast(arrays.get(name), name in self._labels, dtype) for name in self.formula_arrays]
         count = np.float64(math.prod(shape))
@@ -783,16 +811,13 @@ class _BatchwiseLoss(Loss):
         return array.astype(dtype, copy=False)
 
     def _finished(self, gradients, name, argument):
-        place = self.formula_arrays.index(name)
-        gradient = gradients[place] if place < len(gradients) else None
-        if gradient is None:
-            raise TypeError(f"{self.name} is not differentiable with respect to {name} with these arguments")
-        return np.asarray(gradient).astype(argument.dtype, copy=False)
+        return np.asarray(self._slope(gradients, name)).astype(argument.dtype, copy=False)
 
 
 # ---- shared by all kinds
 
 _SINGLE = np.dtype(np.float32)
+_LABELS = (np.dtype(np.int64), np.dtype(np.uint8))
 
 
 def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
@@ -825,15 +850,16 @@ def _parse_cores(loss: Loss, text: str) -> dict[str, tuple[str, ...]]:
 def _check_sizes(loss, arrays, rows, cores) -> dict[str, int]:
     """The length of each named axis; an error where two arrays differ in it."""
     sizes, first = {}, {}
-    for name, array in rows.items():
-        for dim, length in zip(cores[name], array.shape[array.ndim - len(cores[name]) :], strict=True):
-            if sizes.setdefault(dim, length) != length:
+    for name, row in rows.items():
+        for dim, length in zip(cores[name], row.core, strict=True):
+            if dim not in sizes:
+                sizes[dim], first[dim] = length, name
+            elif sizes[dim] != length:
                 other = first[dim]
                 raise ValueError(
                     f"{loss.name}: {other} of shape {arrays[other].shape} and {name} of shape {arrays[name].shape} "
                     f"don't match: {sizes[dim]} and {length}"
                 )
-            first.setdefault(dim, name)
     return sizes
 
 

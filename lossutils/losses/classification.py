@@ -3,12 +3,10 @@
 Logits are scores before sigmoid or softmax. Classes lie along axis 1 (axis 0 if there is but one), as in PyTorch.
 """
 
-import math
-
 import numpy as np
 
 from lossutils.engine import rowwise
-from lossutils.numerics import along_last, log1p, softmax_parts
+from lossutils.numerics import log1p, softmax_parts
 
 __all__ = ["cross_entropy"]
 
@@ -18,19 +16,20 @@ def _is_label(input, target, weight=None, *, ignore_index=-100, label_smoothing=
     if target.dtype.kind == "f":
         return None
     classes = input.shape[-1]
+    largest = np.maximum.reduce(target.view(f"u{target.itemsize}"), axis=None, initial=0)  # −1 would be huge here
+    if largest < classes and not 0 <= ignore_index < classes:
+        return None
     keep = target != ignore_index
     wrong = ((target < 0) | (target >= classes)) & keep
     if wrong.any():
         raise IndexError(f"target {target[wrong].flat[0]} is out of bounds for {classes} classes")
-    return None if keep.all() else keep
+    return keep
 
 
 def _weight_of_labels(input, target, weight=None, *, ignore_index=-100, label_smoothing=0.0):
     """What a mean divides by: the sum of the weights of the labels that aren't ignored."""
-    if target.dtype.kind == "f":
-        return math.prod(input.shape[:-1])
-    if weight is None:
-        return np.count_nonzero(target != ignore_index)
+    if weight is None or target.dtype.kind == "f":
+        return None
     return weight[target[target != ignore_index]].sum(dtype=np.float64)
 
 
@@ -90,17 +89,18 @@ def cross_entropy(input, target, weight=None, *, ignore_index: int = -100, label
         raise ValueError(f"cross_entropy: label_smoothing must be in [0, 1], got {label_smoothing}")
     if target.dtype.kind == "f":
         return _soft_cross_entropy(input, target, weight, label_smoothing)
-    label = np.where(target == ignore_index, 0, target)
     if label_smoothing:
-        certain = (label[..., None] == np.arange(input.shape[-1])).astype(input.dtype)
+        certain = (target[..., None] == np.arange(input.shape[-1])).astype(input.dtype)
         value, slope, *_ = _soft_cross_entropy(input, certain, weight, label_smoothing)
         return value, slope
     largest, others, exponentials, top = softmax_parts(input)
-    here = along_last(label)
-    value = (largest - input[here]) + log1p(others)
-    exponentials[here] = np.where(label == top[-1], 0, exponentials[here] - 1) - others  # (p − 1)·(1 + others)
-    share = 1 if weight is None else weight[label]
-    return share * value, (exponentials, share / (1 + others))
+    label = (*top[:-1], target)
+    value = (largest - input[label]) + log1p(others)
+    exponentials[label] = (exponentials[label] - 1) - others  # (p − 1)·(1 + others): nothing cancels where p is 1
+    p_top = 1 / (1 + others)
+    if weight is None:
+        return value, (exponentials, p_top)
+    return weight[target] * value, (exponentials, weight[target] * p_top)
 
 
 def _soft_cross_entropy(input, target, weight, label_smoothing):
