@@ -5,7 +5,7 @@ BIN := .venv/bin
 RUN := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help serve book test lab notebooks assignments bench constraints clean
+.PHONY: help serve book test lab notebooks assignments reference bench mutants constraints clean
 
 help: ## list these verbs
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r verb text; do printf '  make %-12s %s\n' "$$verb" "$$text"; done
@@ -31,8 +31,14 @@ notebooks: .venv/.book ## execute chapters and solutions and refresh their store
 assignments: .venv/.test ## generate exercises/ from solutions/
 	@$(RUN) -m book.assignments
 
-bench: .venv/.test ## measure the speed of the losses
+reference: .venv/.test ## ask PyTorch again: stored answers, and the page on where it is wrong
+	@$(RUN) -m lossutils.verify --store --extreme > appendix/where-pytorch-is-wrong.md
+
+bench: .venv/.test ## measure the losses beside PyTorch and write the page on speed
 	$(RUN) -m pytest benchmarks
+
+mutants: .venv/.test ## break every formula in turn and see that the tests notice; takes long
+	$(RUN) tests/mutation.py
 
 constraints: .venv/.test ## write the versions installed here to constraints.txt
 	@$(RUN) -m pip freeze --exclude-editable | sed 's/^\(torch==[^+]*\)+.*/\1/' > constraints.txt

@@ -222,13 +222,40 @@ def stored_answers() -> str:
     return json.dumps(answers, indent=1) + "\n"
 
 
+EXTREME_PAGE = """# Where PyTorch is wrong
+
+Each row asks a loss of `torch.nn.functional` a question whose answer is known: computed in 60 digits, by the textbook
+formula, from the very numbers the loss gets. **Bold** answers are off by more than one part in a million; most of them
+are 0, infinity, or no number at all where an ordinary number is right. Why float32 gets these right once the formula is
+rearranged is told beside each formula, in the code.
+
+{table}
+
+PyTorch {version}. This page is written by `make reference`.
+"""
+
+
+def _print_extremes() -> None:
+    import torch
+
+    from lossutils.extremes import compare_extremes, markdown
+
+    version = torch.__version__.split("+")[0]
+    print(EXTREME_PAGE.format(table=markdown(compare_extremes()), version=version), end="")
+
+
 def main() -> None:
-    """Print every comparison, or store PyTorch's answers for where it is missing."""
+    """Print every comparison, or store PyTorch's answers for where it is missing, or print where PyTorch is wrong."""
     parser = argparse.ArgumentParser(prog="python -m lossutils.verify", description=main.__doc__)
     parser.add_argument("--store", action="store_true", help=f"write lossutils/data/{STORED}")
-    if parser.parse_args().store:
+    parser.add_argument("--extreme", action="store_true", help="print where PyTorch is wrong, as a page in Markdown")
+    arguments = parser.parse_args()
+    if arguments.extreme:
+        _print_extremes()
+    if arguments.store:
         with resources.as_file(resources.files("lossutils.data").joinpath(STORED)) as path:
             path.write_text(stored_answers())
+    if arguments.extreme or arguments.store:
         return
     for name, parameters in VERIFIED:
         verify(getattr(functional, name), **parameters)

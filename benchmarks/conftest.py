@@ -1,0 +1,50 @@
+"""Writes what the benchmarks found into the book's page on speed."""
+
+import platform
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+PAGE = Path(__file__).parents[1] / "appendix" / "speed.md"
+HEAD = """# How fast?
+
+Value and gradient of each loss in float32: `lossutils` beside PyTorch's eager forward and backward pass. The two run
+alternately in one process, and a ratio above 1 means that `lossutils` is faster. *Floor* is the time it would take to
+read the arguments and write the gradient once, at the speed at which this machine copies memory. *Memory* is the peak
+beyond arguments and gradient, of `lossutils`. `lossutils` computes on one thread; PyTorch on as many as stated.
+
+This page is written by `make bench`. Times differ between machines, and from run to run; ratios differ less.
+
+"""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    benchmarks = getattr(session.config, "_benchmarksession", None)
+    rows = [b.extra_info for b in getattr(benchmarks, "benchmarks", []) if "ratio" in b.extra_info]
+    if not rows or session.config.option.keyword:
+        return  # a part of the benchmarks makes no page
+    versions = f"Python {platform.python_version()}, NumPy {np.__version__}, PyTorch {torch.__version__.split('+')[0]}"
+    PAGE.write_text(
+        HEAD + f"Measured with {versions} on {platform.machine()}.\n" + "".join(map(table, (1, 2), [rows] * 2))
+    )
+
+
+def table(threads, rows):
+    lines = [
+        f"\n## PyTorch on {threads} thread{'s' * (threads > 1)}\n",
+        "| loss | shape | PyTorch | lossutils | ratio | floor | memory |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in rows:
+        if row["threads"] == threads:
+            times = " | ".join([duration(row["torch"]), duration(row["ours"]), f"{row['ratio']:.2f}"])
+            memory = f"{row['memory'] / 2**20:.1f} MiB"
+            lines.append(f"| `{row['loss']}` | {row['shape']} | {times} | {duration(row['floor'])} | {memory} |")
+    return "\n".join(lines) + "\n"
+
+
+def duration(seconds):
+    return f"{seconds * 1e6:.0f} µs" if seconds < 1e-3 else f"{seconds * 1e3:.2f} ms"

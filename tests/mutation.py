@@ -1,0 +1,212 @@
+"""Break each formula in plausible ways and see that the tests notice: ``python tests/mutation.py [family…]``.
+
+Every function of a family is parsed, and one place at a time is changed: an operator, a constant, a comparison, a
+minimum for a maximum, a sign, an axis, the order of what is returned. A mutant first meets the cases of its family in
+this process; one that survives meets the whole test files of its family and of what holds for all losses. A mutant
+that survives both is printed, and makes the exit code 1.
+"""
+
+import argparse
+import ast
+import copy
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import types
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import test_losses
+from cases import all_cases
+from tqdm import tqdm
+
+import lossutils.functional as F
+
+ROOT = Path(__file__).parents[1]
+LOSSES = ROOT / "lossutils" / "losses"
+
+OPERATORS = {
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+    ast.Lt: ast.GtE,
+    ast.LtE: ast.Gt,
+    ast.Gt: ast.LtE,
+    ast.GtE: ast.Lt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+}
+NAMES = {
+    "minimum": "maximum",
+    "maximum": "minimum",
+    "exp": "expm1",
+    "log": "log1p",
+    "log1p": "log",
+    "sqrt": "square",
+    "sign": "abs",
+    "sinh": "cosh",
+    "tanh": "sinh",
+    "softplus": "sigmoid",
+    "sigmoid": "softplus",
+    "argmax": "argmin",
+    "sum": "mean",
+    "mean": "sum",
+    "min": "max",
+    "max": "min",
+}
+
+# Mutants that compute the same, by family, line of code, and change, with the reason.
+EQUIVALENT: dict[tuple[str, str, str], str] = {}
+
+
+class Mutant:
+    """A family's source with one place changed."""
+
+    def __init__(self, family: str, function: str, line: str, change: str, tree: ast.Module):
+        self.family, self.function, self.line, self.change, self.tree = family, function, line, change, tree
+
+    def __str__(self) -> str:
+        return f"{self.family}.{self.function}: `{self.line}`: {self.change}"
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.family, self.line, self.change
+
+
+def mutants(family: str) -> Iterator[Mutant]:
+    """Every mutant of a family's functions; error checks and docstrings are left alone."""
+    source = (LOSSES / f"{family}.py").read_text(encoding="utf-8")
+    lines = source.splitlines()
+    tree = ast.parse(source)
+    for place, function in enumerate(tree.body):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        for i, node in enumerate(ast.walk(function)):
+            if isinstance(node, ast.expr | ast.stmt) and in_check_or_signature(function, node):
+                continue
+            for change, mutate in changes(node):
+                changed = copy.deepcopy(tree)
+                mutate(list(ast.walk(changed.body[place]))[i])
+                ast.fix_missing_locations(changed)
+                line = lines[getattr(node, "lineno", function.lineno) - 1].strip()
+                yield Mutant(family, function.name, line, change, changed)
+
+
+def in_check_or_signature(function: ast.FunctionDef, node: ast.AST) -> bool:
+    """Whether a node belongs to a decorator, the arguments, the docstring, or an ``if …: raise``."""
+    skipped = [*function.decorator_list, function.args, function.body[0] if ast.get_docstring(function) else None]
+    skipped += [n for n in ast.walk(function) if isinstance(n, ast.If) and isinstance(n.body[-1], ast.Raise)]
+    return any(node is inner for part in skipped if part is not None for inner in ast.walk(part))
+
+
+def changes(node: ast.AST) -> Iterator[tuple[str, object]]:
+    """The plausible mistakes at a node: a text, and a function that makes the mistake in a copy of the node."""
+
+    def put(name, value):
+        return lambda n: setattr(n, name, value)
+
+    if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
+        other = OPERATORS[type(node.op)]
+        yield f"{type(node.op).__name__} → {other.__name__} at column {node.col_offset}", put("op", other())
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+        yield "power → first power", put("right", ast.Constant(1))
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        yield f"−x → x at column {node.col_offset}", put("op", ast.UAdd())
+    if isinstance(node, ast.Compare) and type(node.ops[0]) in OPERATORS:
+        other = OPERATORS[type(node.ops[0])]
+        yield f"{type(node.ops[0]).__name__} → {other.__name__}", put("ops", [other(), *node.ops[1:]])
+    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        for value in {node.value + 1, node.value * 2} - {node.value}:
+            yield f"{node.value} → {value} at column {node.col_offset}", put("value", value)
+    if isinstance(node, ast.Attribute) and node.attr in NAMES:
+        yield f"{node.attr} → {NAMES[node.attr]} at column {node.col_offset}", put("attr", NAMES[node.attr])
+    if isinstance(node, ast.Name) and node.id in NAMES and isinstance(node.ctx, ast.Load):
+        yield f"{node.id} → {NAMES[node.id]} at column {node.col_offset}", put("id", NAMES[node.id])
+    if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
+        for i, element in enumerate(node.value.elts):
+            if i and not (isinstance(element, ast.Constant) and element.value is None):
+                half = ast.BinOp(copy.deepcopy(element), ast.Mult(), ast.Constant(0.5))
+                if not isinstance(element, ast.Tuple | ast.Starred):
+                    yield f"result {i} halved", lambda n, i=i, half=half: n.value.elts.__setitem__(i, half)
+
+
+def killed_by_cases(mutant: Mutant) -> bool:
+    """Whether the cases of the mutated losses notice it, in this process."""
+    module = types.ModuleType(f"lossutils.losses.{mutant.family}")
+    module.__file__ = str(LOSSES / f"{mutant.family}.py")
+    originals = {}
+    try:
+        exec(compile(mutant.tree, module.__file__, "exec"), module.__dict__)
+        originals = {name: getattr(F, name) for name in module.__all__}
+        for name in originals:
+            setattr(F, name, getattr(module, name))
+        cases = [case for case in all_cases() if case.name in module.__all__]
+        touched = [c for c in cases if c.name == mutant.function] or cases
+        return any(is_noticed(case) for case in touched)
+    except Exception:
+        return True
+    finally:
+        for name, function in originals.items():
+            setattr(F, name, function)
+
+
+def is_noticed(case) -> bool:
+    try:
+        for i in range(len(case.hand)):
+            test_losses.test_value_by_hand(case, i)
+        for dtype in (np.float64, np.float32):
+            test_losses.test_value_gradients_and_dtypes_are_the_references.hypothesis.inner_test(case, dtype, 1)
+        for seed in range(2, 6):
+            test_losses.test_value_gradients_and_dtypes_are_the_references.hypothesis.inner_test(case, np.float64, seed)
+    except Exception:
+        return True
+    return False
+
+
+def killed_by_tests(mutant: Mutant) -> bool:
+    """Whether the test files notice it, run on a copy of the package."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(ROOT / "lossutils", Path(folder) / "lossutils", ignore=shutil.ignore_patterns("__pycache__"))
+        (Path(folder) / "lossutils" / "losses" / f"{mutant.family}.py").write_text(ast.unparse(mutant.tree))
+        files = [f"tests/test_{mutant.family}.py", "tests/test_losses.py", "tests/test_extremes.py"]
+        names = importlib.import_module(f"lossutils.losses.{mutant.family}").__all__
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-o", "addopts="]
+        chosen = ["-k", " or ".join([*names, f"test_{mutant.family}"])]
+        run = subprocess.run(
+            [*command, *chosen, *[f for f in files if (ROOT / f).exists()]],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": folder},
+            capture_output=True,
+            timeout=900,
+        )
+        return run.returncode == 1
+
+
+def main() -> int:
+    """Print the mutants that survive."""
+    families = sorted(path.stem for path in LOSSES.glob("*.py") if path.stem != "__init__")
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("families", nargs="*", help=f"of {', '.join(families)}; all if none is given")
+    parser.add_argument("--quick", action="store_true", help="the cases in this process only")
+    arguments = parser.parse_args()
+    np.seterr(all="ignore")
+    survivors, count = [], 0
+    for family in arguments.families or families:
+        for mutant in tqdm(list(mutants(family)), desc=family, disable=None):
+            count += 1
+            if mutant.key in EQUIVALENT or killed_by_cases(mutant):
+                continue
+            if arguments.quick or not killed_by_tests(mutant):
+                survivors.append(mutant)
+                tqdm.write(f"survives: {mutant}")
+    print(f"{count} mutants, {len(survivors)} survive, {len(EQUIVALENT)} are known to compute the same")
+    return bool(survivors)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
