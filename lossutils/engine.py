@@ -80,6 +80,11 @@ class Loss:
     dtype : {"promote", "input", "same"}, or tuple of str
         The result has the promoted dtype of all arrays; or that of `input`, and a gradient requires equal dtypes;
         or all floating arrays must have the same dtype. Names: the promoted dtype of these arrays.
+    check : callable, optional
+        Of the given arrays by name, before any is cast; raises where a dtype isn't one the loss takes.
+    prepare : callable, optional
+        Of the given arrays by name: returns them with the axes that NumPy's broadcasting needs. Gradients have the
+        shapes and dtypes that were given.
     reductions : tuple of str
         What `reduction` may be.
     reduction : str
@@ -94,6 +99,8 @@ class Loss:
         extra: tuple[str, ...] = (),
         constant: tuple[str, ...] = (),
         dtype: str | tuple[str, ...] = "promote",
+        check: Callable[[dict[str, np.ndarray]], None] | None = None,
+        prepare: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]] | None = None,
         reductions: tuple[str, ...] = REDUCTIONS,
         reduction: str = "mean",
     ):
@@ -106,6 +113,8 @@ class Loss:
         self.arrays = (*self.formula_arrays, *extra)
         self.constant = constant
         self.dtype = dtype
+        self.check = check
+        self.prepare = prepare
         self.reductions = reductions
         known = {p.name: p for p in given} | {name: _parameter(name, ArrayLike | None, None) for name in extra}
         known["reduction"] = _parameter("reduction", ReductionName, reduction)
@@ -140,11 +149,18 @@ class Loss:
         for name in self.required:
             if name not in arrays:
                 raise TypeError(f"{self.name}: {name} must be an array, not None")
+        if self.check:
+            self.check(arrays)
         for name in wrt:
             self._check_gradient(arrays, name)
+        given, arrays = arrays, self.prepare(arrays) if self.prepare else arrays
         dtype, out_dtype = self._dtypes(arrays, call.reduction, wrt)
         with np.errstate(all="ignore"):  # overflow to inf and NaN are answers here, as in PyTorch
-            return self._run(arrays, call, dtype, out_dtype, wrt, grad_output)
+            value, gradients = self._run(arrays, call, dtype, out_dtype, wrt, grad_output)
+        if self.prepare:
+            pairs = zip(wrt, gradients, strict=True)
+            gradients = [g.reshape(given[name].shape).astype(given[name].dtype, copy=False) for name, g in pairs]
+        return value, gradients
 
     def _run(self, arrays, call, dtype, out_dtype, wrt, grad_output):
         raise NotImplementedError
@@ -185,8 +201,9 @@ class Loss:
     def _slope(self, slopes, name):
         """The slope or gradient that the formula gave for an array."""
         place = self.formula_arrays.index(name)
-        if place < len(slopes) and slopes[place] is not None:
-            return slopes[place]
+        slope = slopes[place] if place < len(slopes) else None
+        if slope is not None:
+            return slope() if callable(slope) else slope
         raise TypeError(f"{self.name} is not differentiable with respect to {name} with these arguments")
 
     def _grad_output(self, grad_output, shape):
@@ -306,7 +323,7 @@ def elementwise(
     /,
     *,
     weight: Literal["elements", "weights", "broadcast"] | None = "elements",
-    broadcast: Literal["warn", "raise", "allow", "aligned"] = "warn",
+    broadcast: Literal["warn", "raise", "allow", "aligned", "first"] = "warn",
     integers: bool = False,
     **options: Any,
 ) -> Any:
@@ -317,17 +334,20 @@ def elementwise(
     formula : callable
         ``formula(array, …, *, parameters…)`` gets one-dimensional blocks of equal length and one floating dtype,
         which it must not change, and returns ``(value, slope, …)``: a slope for each array, or, for a function of
-        the residual of two arrays, the slope in the first alone (that in the second is the opposite).
+        the residual of two arrays, the slope in the first alone (that in the second is the opposite). A slope may
+        be an integer, the same for all elements; or a function of no argument that is called where it is asked for.
     weight : {"elements", "weights", "broadcast", None}
         The loss takes an array `weight` of the shape of the first array, and a weighted mean divides by the number
         of elements, or by the sum of the weights; or weights may be broadcast, and a mean divides by the number of
         elements. None: the loss takes no weight.
-    broadcast : {"warn", "raise", "allow", "aligned"}
-        What happens where required arrays differ in shape; "aligned" allows it between arrays of equally many axes.
+    broadcast : {"warn", "raise", "allow", "aligned", "first"}
+        What happens where required arrays differ in shape; "aligned" allows it between arrays of equally many axes,
+        "first" where the result has the first array's shape.
     integers : bool
         Whether integers are accepted when nothing has to be divided or differentiated.
     **options
-        `order`, `constant`, `dtype`, `reductions`: see `Loss`. A ``"batchmean"`` divides by the first array's length.
+        `order`, `constant`, `dtype`, `check`, `prepare`, `reductions`: see `Loss`. A ``"batchmean"`` divides by the
+        first array's length.
 
     Returns
     -------
@@ -411,7 +431,8 @@ class _ElementwiseLoss(Loss):
         except ValueError:
             shape = None
         aligned = len({len(s) for s in shapes}) == 1
-        if shape is None or self._broadcast == "raise" or (self._broadcast == "aligned" and not aligned):
+        refused = {"raise": True, "aligned": not aligned, "first": shape != shapes[0]}
+        if shape is None or refused.get(self._broadcast):
             raise ValueError(f"{self.name}: {described} don't match")
         if self._broadcast == "warn":
             warnings.warn(
@@ -423,7 +444,7 @@ class _ElementwiseLoss(Loss):
     def _count(self, arrays, reduction, shape):
         """What the sum is divided by: a NumPy number, so that 0 gives inf or NaN, as in PyTorch, and no exception."""
         if reduction == "batchmean":
-            return np.float64(shape[0])
+            return np.float64((*arrays[self.required[0]].shape, 1)[0])
         if reduction != "mean":
             return np.float64(1)
         if self._weight == "weights" and "weight" in arrays:
@@ -435,11 +456,14 @@ class _ElementwiseLoss(Loss):
             gradient = block[f"grad_{name}"]
             if name == "weight" and self._weight is not None:
                 slope, sign = value, 1
-            elif len(slopes) == 1 and name == self.formula_arrays[1]:
+            elif len(slopes) == 1 and name != self.formula_arrays[0]:
                 slope, sign = slopes[0], -1  # a function of the residual: the target pulls the other way
             else:
                 slope, sign = self._slope(slopes, name), 1
-            np.multiply(slope, dtype.type(sign * scale), out=gradient)
+            if isinstance(slope, int):
+                gradient.fill(slope * sign * scale)
+            else:
+                np.multiply(slope, dtype.type(sign * scale), out=gradient)
             for factor in ("weight", "grad_output"):
                 if factor in block and not (factor == name == "weight"):
                     gradient *= block[factor]
@@ -485,7 +509,8 @@ def rowwise(
     labels: tuple[str, ...] = (),
     keep: Callable[..., np.ndarray | None] | None = None,
     count: Callable[..., Any] | None = None,
-    broadcast: bool = False,
+    broadcast: bool | Literal["all"] = False,
+    room: int = 1,
     **options: Any,
 ) -> Any:
     """Make a loss of a formula for one row: of logits, of coordinates, of a ranked list.
@@ -507,10 +532,13 @@ def rowwise(
     count : callable, optional
         Of the formula's arguments, whole: what a mean divides by, a number, or an array with one for each row;
         None for the number of rows that count.
-    broadcast : bool
-        Whether axes over rows are broadcast between required arrays; they must be equal otherwise.
+    broadcast : bool or "all"
+        Whether axes over rows are broadcast between required arrays; they must be equal otherwise. "all": a row may
+        have length 1 where others are longer, which the formula has to take care of.
+    room : int
+        How many times as much memory as usual the formula's temporaries take: blocks are smaller by that.
     **options
-        `order`, `constant`, `dtype`, `reductions`: see `Loss`.
+        `order`, `constant`, `dtype`, `check`, `prepare`, `reductions`: see `Loss`.
 
     Returns
     -------
@@ -518,7 +546,8 @@ def rowwise(
         A decorator for ``formula(array, …, *, parameters…)``, which gets arrays whose last axes are the row, with
         any number of axes over rows before it; ``[..., None]`` and ``axis=-1`` are its means. It returns
         ``(value, slope, …)``: the value without the row's axes, each slope like its array, and changes no argument.
-        A slope may be a pair (array, factor for each row), which saves multiplying them.
+        A slope may be a pair (array, factor for each row), which saves multiplying them; or a function of no
+        argument that is called where it is asked for.
 
     Examples
     --------
@@ -530,17 +559,18 @@ def rowwise(
     >>> float(value), gradient.tolist()
     (13.0, [[3.0, 4.0], [0.0, -1.0]])
     """
-    return lambda formula: _decorate(_RowwiseLoss(formula, cores, axis, labels, keep, count, broadcast, options))
+    return lambda formula: _decorate(_RowwiseLoss(formula, cores, axis, labels, keep, count, broadcast, room, options))
 
 
 class _RowwiseLoss(Loss):
-    def __init__(self, formula, cores, axis, labels, keep, count, broadcast, options):
+    def __init__(self, formula, cores, axis, labels, keep, count, broadcast, room, options):
         super().__init__(formula, **options)
         self._alternatives = [_parse_cores(self, text) for text in cores.split(" or ")]
         self._axis = axis
         self._labels = labels
         self._keep, self._count = keep, count
         self._broadcast = broadcast
+        self._room = room
 
     def _run(self, arrays, call, dtype, out_dtype, wrt, grad_output):
         rows, batch = self._rows(arrays)
@@ -552,7 +582,7 @@ class _RowwiseLoss(Loss):
             factors = np.broadcast_to(grad_outputs, batch)
         written = {name: _Gradient(self._axis, rows[name], batch, dtype) for name in wrt}
         total = 0.0
-        for slab in _slabs(batch, max([math.prod(row.core) for row in rows.values()])):
+        for slab in _slabs(batch, self._room * max([math.prod(row.core) for row in rows.values()])):
             block = [self._block(rows.get(name), batch, slab, dtype) for name in self.formula_arrays]
             value, *slopes = self.formula(*block, **call.parameters)
             if kept is not None:
@@ -576,7 +606,11 @@ class _RowwiseLoss(Loss):
             cores = self._alternatives[1]
         self._check_labels(arrays, cores is self._alternatives[0])
         rows = {name: self._row_last(name, array, cores[name]) for name, array in arrays.items()}
-        _check_sizes(self, arrays, rows, cores)
+        free = [name for name, row in rows.items() if self._broadcast == "all" and row.core == (1,)]
+        _check_sizes(self, arrays, {name: row for name, row in rows.items() if name not in free}, cores)
+        if self._axis == "rest" and len({arrays[name].shape[2:] for name in rows if cores[name]}) > 1:
+            described = " and ".join(f"{name} of shape {array.shape}" for name, array in arrays.items())
+            raise ValueError(f"{self.name}: {described} don't match")
         return rows, self._batch(arrays, rows)
 
     def _kept_and_scale(self, rows, batch, call):
@@ -684,8 +718,8 @@ class _Gradient:
                 part = np.where(kept.reshape(kept.shape + ones), part, 0)
             self.array += part.sum(axis=tuple(range(part.ndim - len(self.core))), dtype=np.float64)
             return
-        target = self.rows[slab]
-        np.multiply(slope, factors, out=target)
+        target = self.rows[slab] if slab else self.rows  # indexing a 0-d array would copy it
+        np.multiply(np.asarray(slope, self.dtype), factors, out=target)  # casting first is twice as fast
         if kept is not None and not kept.all():
             target[~kept] = 0
 
@@ -734,7 +768,7 @@ def batchwise(
         Of the formula's arguments: what a mean divides by, instead of the number of values; a number, or an array
         with one for each value.
     **options
-        `order`, `constant`, `dtype`, `reductions`: see `Loss`.
+        `order`, `constant`, `dtype`, `check`, `prepare`, `reductions`: see `Loss`.
 
     Returns
     -------

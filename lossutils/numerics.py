@@ -7,17 +7,21 @@ import numpy as np
 
 __all__ = [
     "along_last",
+    "exp_difference",
+    "exp_excess_and_slope",
     "log1p",
-    "log_cosh",
+    "log_cosh_and_slope",
     "log_sigmoid",
     "log_softmax",
     "logsumexp",
     "norm",
     "sigmoid",
     "sign",
+    "soft_cross_entropy",
     "softmax",
     "softmax_parts",
     "softplus",
+    "softplus_and_slope",
     "xlogy",
 ]
 
@@ -45,9 +49,11 @@ def log1p(x: np.ndarray) -> np.ndarray:
     Source: Goldberg (1991), What Every Computer Scientist Should Know About Floating-Point Arithmetic,
     doi:10.1145/103162.103163, theorem 4, in a form that needs no case for x = 0.
     """
+    if x.size < 256:  # here it's the number of steps that costs time
+        return np.log1p(x)
     rounded = 1 + x
-    lost = x - (rounded - 1)
-    return np.log(rounded) + lost / rounded
+    lost = (x - (rounded - 1)) / rounded
+    return np.log(rounded) + np.fmax(lost, -1)  # NaN, from inf − inf or 0 / 0, gives way to −1
 
 
 def softplus(x: np.ndarray) -> np.ndarray:
@@ -70,6 +76,35 @@ def softplus(x: np.ndarray) -> np.ndarray:
     Source: log(1 + eˣ) = max(x, 0) + log(1 + e^−|x|).
     """
     return np.maximum(x, 0) + log1p(np.exp(-np.abs(x)))
+
+
+def softplus_and_slope(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`softplus` and its slope, `sigmoid`, from one exponential: half the time of both.
+
+    Parameters
+    ----------
+    x : ndarray of float, any shape
+
+    Returns
+    -------
+    tuple of ndarray
+        log(1 + eˣ) and 1 / (1 + e⁻ˣ), same shape and dtype as `x`.
+
+    Examples
+    --------
+    >>> value, slope = softplus_and_slope(np.array([-50.0, 0.0, 1000.0]))
+    >>> value.tolist(), slope.tolist()
+    ([1.9287498479639178e-22, 0.6931471805599453, 1000.0], [1.9287498479639178e-22, 0.5, 1.0])
+
+    Source: with e = e^−|x|, log(1 + eˣ) = max(x, 0) + log1p(e), and σ(x) = (1 if x > 0 else e) / (1 + e).
+    """
+    e = np.exp(-np.abs(x))
+    whole = 1 + e
+    share = 1 / whole
+    value = (e - (whole - 1)) * share  # what rounding lost, as in `log1p`
+    value += np.log(whole)
+    value += np.clip(x, 0, np.inf)
+    return value, np.maximum(e, x > 0) * share
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -223,11 +258,107 @@ def softmax_parts(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np
     """
     top = along_last(x.argmax(axis=-1))
     largest = x[top]
-    exponentials = np.exp(x - largest[..., None])
+    exponentials = exp_difference(x, largest[..., None])
     exponentials[top] = 0
     others = exponentials.sum(axis=-1)
     exponentials[top] = 1
     return largest, others, exponentials, top
+
+
+def exp_difference(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """exp(x − y) without the error of rounding x − y, which for float32 and x − y = −80 would be 4e-6.
+
+    Parameters
+    ----------
+    x : ndarray of float
+    y : ndarray of the same dtype, not less than x
+        Broadcastable to `x`.
+
+    Returns
+    -------
+    ndarray
+        Same shape and dtype as `x`; 0 where x is −inf.
+
+    Examples
+    --------
+    >>> x, y = np.array([-75.3], np.float32), np.array([0.7], np.float32)
+    >>> for result in (exp_difference(x, y), np.exp(x.astype(float) - y), np.exp(x - y)):
+    ...     print(f"{result[0]:.4e}")
+    9.8541e-34
+    9.8541e-34
+    9.8542e-34
+
+    Source: the rounding error of a sum is a floating-point number, which six operations give: Knuth (1969), The Art
+    of Computer Programming, volume 2, section 4.2.2, theorem B. To first order, exp(d + lost) = exp(d)·(1 + lost).
+    """
+    exponentials = x - y
+    lowest = exponentials.min(initial=0) if x.dtype == np.float32 else 0
+    np.exp(exponentials, out=exponentials)
+    if lowest < -16:  # nearer to 0 the error is less than that of exp
+        difference = x - y
+        minus_y = difference - x
+        difference -= minus_y
+        lost = np.subtract(x, difference, out=difference)
+        minus_y += y
+        lost -= minus_y
+        if lowest == -np.inf:
+            np.fmax(lost, -1, out=lost)  # inf − inf was NaN
+        lost *= exponentials
+        exponentials += lost
+    return exponentials
+
+
+def soft_cross_entropy(
+    logits: np.ndarray, target: np.ndarray, weight: np.ndarray | None = None, label_smoothing: float = 0.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+    """−Σ w·t·log softmax(logits) along the last axis, and its slopes; all digits where a softmax is next to 1.
+
+    Parameters
+    ----------
+    logits, target : ndarray of float, shape (…, C)
+        Scores and probabilities.
+    weight : ndarray of shape (C), optional
+        Of each class.
+    label_smoothing : float
+        This share of the target is spread evenly over all classes.
+
+    Returns
+    -------
+    value : ndarray, shape (…)
+    slope, slope_in_target : ndarray, shape (…, C)
+    slope_in_weight : ndarray, shape (…, C), or None without weights
+
+    Examples
+    --------
+    >>> value, slope, *_ = soft_cross_entropy(np.array([50.0, 0.0]), np.array([1.0, 0.0]))
+    >>> float(value), slope.tolist()
+    (1.9287498479639178e-22, [-1.9287498479639178e-22, 1.9287498479639178e-22])
+
+    Source: the definition, by `softmax_parts`.
+    """
+    largest, others, slope, top = softmax_parts(logits)
+    weighted = (1 - label_smoothing) * target + label_smoothing / logits.shape[-1] if label_smoothing else target
+    smooth = weighted
+    if weight is not None:
+        weighted = smooth * weight
+    surprise = largest[..., None] - logits
+    surprise += log1p(others)[..., None]
+    value = (weighted * surprise).sum(axis=-1)
+    if np.isnan(value).any():  # 0 · inf, where what never happens is impossible
+        value = np.where(weighted == 0, 0, weighted * surprise).sum(axis=-1)
+    # At the top, p·Σt − t is Σ(other t) − Σt·(1 − p), where nothing cancels if t = p = 1.
+    elsewhere = -weighted
+    elsewhere[top] = 0
+    rest = -elsewhere.sum(axis=-1)
+    total = rest + weighted[top]
+    share = total / (1 + others)
+    slope *= share[..., None]
+    slope += elsewhere
+    slope[top] = rest - others * share
+    if weight is None and not label_smoothing:
+        return value, slope, surprise, None
+    slope_in_target = (1 - label_smoothing) * (surprise if weight is None else weight * surprise)
+    return value, slope, slope_in_target, None if weight is None else smooth * surprise
 
 
 def along_last(index: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -269,6 +400,10 @@ def norm(x: np.ndarray, axis: int = -1) -> np.ndarray:
     Source: the sum is scaled by a power of two, which rounds nothing; Blue (1978), A Portable Fortran Program to
     Find the Euclidean Norm of a Vector, doi:10.1145/355769.355771.
     """
+    squares = np.expand_dims(np.vecdot(x, x, axis=axis), axis)
+    lost = np.finfo(x.dtype).tiny / np.finfo(x.dtype).eps ** 2  # what underflows is no digit of a sum above this
+    if squares.size and squares.min() > lost and squares.max() < np.inf:
+        return np.sqrt(squares)
     largest = np.abs(x).max(axis=axis, keepdims=True, initial=0)
     _, exponent = np.frexp(largest)
     scaled = np.ldexp(x, -exponent)
@@ -299,11 +434,11 @@ def xlogy(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return x * np.log(np.where(x == 0, 1, y))
 
 
-def log_cosh(x: np.ndarray) -> np.ndarray:
-    """log(cosh x), exact to rounding for tiny x and free of overflow for huge x.
+def exp_excess_and_slope(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """eˣ − 1 − x, by how much the exponential exceeds its tangent at 0, and its slope eˣ − 1; all digits for tiny x.
 
-    cosh x − 1 = 2 sinh²(x/2) has no cancellation, so log1p of it is exact where cosh x rounds to 1.
-    Past |x| = 20 the function is a straight line to within 1e-17, so the excess over 20 is added as it is.
+    For |x| ≤ 1.5 there is no exponential in it: x·coth(x/2) = 2 + r with r = x²/(6 + x²/(10 + x²/(14 + …))), from
+    which follows eˣ − 1 − x = x·(x − r) / (2 − (x − r)). What is beyond is added by an exponential.
 
     Parameters
     ----------
@@ -311,20 +446,87 @@ def log_cosh(x: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    ndarray
-        Same shape and dtype as `x`.
+    tuple of ndarray
+        eˣ − 1 − x and eˣ − 1, same shape and dtype as `x`.
 
     Examples
     --------
-    >>> x = np.array([1e-8, 1.0, 1000.0])
-    >>> print(log_cosh(x))
-    [5.00000000e-17 4.33780830e-01 9.99306853e+02]
+    >>> excess, slope = exp_excess_and_slope(np.array([1e-20, 0.0, 1.0, -1000.0]))
+    >>> excess.round(4).tolist(), slope.round(4).tolist()
+    ([0.0, 0.0, 0.7183, 999.0], [0.0, 0.0, 1.7183, -1.0])
+    >>> excess[0] == 0.5e-40, slope[0] == 1e-20
+    (np.True_, np.True_)
 
-    Source: the half-angle identity; NIST DLMF, 4.35.
+    Source: Lambert's continued fraction for the hyperbolic tangent, NIST DLMF, 4.39.1; cut off where what is missing
+    is less than half a unit in the last place. Computed in place: a quarter faster.
     """
-    size = np.abs(x)
-    curved = np.minimum(size, 20)
-    return np.log1p(2 * np.sinh(0.5 * curved) ** 2) + (size - curved)
+    if x.size > 1 << 16:  # piece by piece, so that the temporaries stay in the cache
+        pieces = [exp_excess_and_slope(piece) for piece in np.array_split(x.reshape(-1), -(-x.size >> 15))]
+        excess, slope = (np.concatenate(parts).reshape(x.shape) for parts in zip(*pieces, strict=True))
+        return excess, slope
+    near = np.clip(x, -1.5, 1.5)
+    square = near * near
+    levels = (18, 14, 10, 6) if x.dtype == np.float32 else (30, 26, 22, 18, 14, 10, 6)
+    r = square / levels[0]
+    for odd in levels[1:]:
+        r += odd
+        np.divide(square, r, out=r)
+    np.subtract(near, r, out=r)
+    excess = np.multiply(near, r, out=square)
+    excess /= np.subtract(2, r, out=r)
+    slope = np.add(near, excess, out=r)
+    far = np.subtract(x, near, out=near)
+    jump = np.exp(far)
+    jump -= 1
+    jump *= slope + 1  # eˣ − e^near: exactly 0 for |x| ≤ 1.5
+    slope += jump
+    jump -= far
+    excess += jump
+    return excess, slope
+
+
+def log_cosh_and_slope(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """log(cosh x) and its slope tanh x, exact to rounding for tiny x and free of overflow for huge x.
+
+    With m = eˣ − 1, cosh x − 1 is m²/2eˣ, which has no cancellation, and log1p of it is exact where cosh x rounds to
+    1. Past |x| = 20 the function is a straight line to within 1e-17, so the excess over 20 is added as it is.
+
+    Parameters
+    ----------
+    x : ndarray of float, any shape
+
+    Returns
+    -------
+    tuple of ndarray
+        log(cosh x) and tanh x, same shape and dtype as `x`.
+
+    Examples
+    --------
+    >>> value, slope = log_cosh_and_slope(np.array([1e-8, 1.0, 1000.0]))
+    >>> print(value, slope)
+    [5.00000000e-17 4.33780830e-01 9.99306853e+02] [1.00000000e-08 7.61594156e-01 1.00000000e+00]
+
+    Source: the definitions, NIST DLMF, 4.28; what rounding eˣ loses, as in `log1p`. Computed in place: a fifth faster.
+    """
+    near = np.clip(x, -20, 20)
+    e = np.exp(near)
+    m = np.log(e)
+    np.subtract(near, m, out=m)
+    m *= e
+    m += e - 1
+    sinh = m + 2  # 2eˣ sinh x = e²ˣ − 1 = (m + 2)·m, and 2eˣ cosh x is 2 more
+    sinh *= m
+    m *= m
+    m /= e
+    m *= 0.5  # cosh x − 1
+    cosh = np.add(m, 1, out=e)
+    lost = cosh - 1
+    np.subtract(m, lost, out=lost)
+    lost /= cosh
+    value = np.log(cosh, out=cosh)
+    value += lost
+    value += np.abs(x - near)
+    return value, sinh / (sinh + 2)
 
 
 def sign(x: np.ndarray) -> np.ndarray:

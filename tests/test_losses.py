@@ -53,10 +53,10 @@ def theirs(case, arrays, reduction="mean", grad_output=None):
 
 
 def assert_close(ours, theirs, dtype):
-    """Equal up to the rounding of the other computation: relative to the largest entry, as sums cancel."""
+    """Equal up to rounding: of some operations on single entries, or of a sum that is small because it cancels."""
     ours, theirs = np.asarray(ours), np.asarray(theirs)
     assert ours.shape == theirs.shape
-    tolerance = {np.float64: 1e-9, np.float32: 3e-4}[dtype]
+    tolerance = {np.float64: 1e-9, np.float32: 1e-5}[dtype]
     size = np.max(np.abs(theirs), initial=0)
     np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance * size * 1e-1 + 1e-12)
 
@@ -126,11 +126,13 @@ def numeric_gradient(case, arrays, name, reduction):
 @given(seed=seeds)
 @settings(max_examples=8, deadline=None)
 def test_value_gradients_and_dtypes_are_the_references(case, dtype, seed):
+    """The reference computes in double precision from the same numbers, so that its rounding doesn't hide ours."""
     arrays = drawn(case, seed, dtype)
+    exactly = {name: cast(array, np.float64) for name, array in arrays.items()}
     for reduction in case.reductions:
         value, gradients = ours(case, arrays, reduction)
-        expected, expected_gradients = theirs(case, arrays, reduction)
-        assert np.asarray(value).dtype == expected.dtype
+        expected, expected_gradients = theirs(case, exactly, reduction)
+        assert np.asarray(value).dtype == theirs(case, arrays, reduction)[0].dtype
         assert_close(value, expected, dtype)
         for name, gradient, reference in zip(case.wrt, gradients, expected_gradients, strict=True):
             assert gradient.dtype == arrays[name].dtype
@@ -273,17 +275,15 @@ def test_what_cannot_be_is_rejected_by_name(case):
             value_and_grad(loss, name)
 
 
-@pytest.mark.parametrize("name", [n for n in F.__all__ if hasattr(torch.nn.functional, n)])
+TORCHS = [n for n in dir(torch.nn.functional) if n.endswith(("_loss", "_entropy", "_with_logits")) or n == "kl_div"]
+
+
+@pytest.mark.parametrize("name", TORCHS)
 def test_arguments_are_torchs(name):
     """Same names, order, defaults, and kinds, without the deprecated arguments and chunking options."""
     ours, theirs = (inspect.signature(getattr(module, name)).parameters.values() for module in (F, torch.nn.functional))
     theirs = [p for p in theirs if p.name not in ("size_average", "reduce", "options")]
     assert [(p.name, p.default, p.kind) for p in ours] == [(p.name, p.default, p.kind) for p in theirs]
-
-
-@pytest.mark.parametrize("name", [n for n in dir(torch.nn.functional) if n.endswith(("_loss", "entropy", "kl_div"))])
-def test_torchs_losses_are_all_here(name):
-    assert name in F.__all__ or name in ("binary_cross_entropy_with_logits",)
 
 
 # ---- the bridge to PyTorch
