@@ -13,8 +13,20 @@ _LIBRARIES = {"torch": "PyTorch", "keras": "Keras", "sklearn": "scikit-learn", "
 _PREDICTS = {
     "mean": "the mean",
     "median": "the median",
+    "quantile": "a quantile",
+    "expectile": "an expectile",
     "between": "something between the mean and the median",
     "mode-like": "the center of the nearest crowd, wherever the outliers are",
+    "log of the mean": "the logarithm of the mean",
+    "geometric mean": "the geometric mean",
+    "probability": "the probability of each class",
+    "distribution": "where the target will be, and how far off that can be",
+    "class": "a class, with no probability",
+    "target": "what the target is",
+    "order": "an order: the better one scores higher",
+    "closeness": "places: what matches is near, what doesn't is far",
+    "opponent": "what the other network takes for right",
+    "balance": "a compromise between several losses",
 }
 
 

@@ -10,6 +10,7 @@ __all__ = [
     "exp_difference",
     "exp_excess_and_slope",
     "log1p",
+    "log1p_unit",
     "log_cosh_and_slope",
     "log_sigmoid",
     "log_softmax",
@@ -22,6 +23,7 @@ __all__ = [
     "softmax_parts",
     "softplus",
     "softplus_and_slope",
+    "sum_last",
     "xlogy",
 ]
 
@@ -54,6 +56,45 @@ def log1p(x: np.ndarray) -> np.ndarray:
     rounded = 1 + x
     lost = (x - (rounded - 1)) / rounded
     return np.log(rounded) + np.fmax(lost, -1)  # NaN, from inf − inf or 0 / 0, gives way to −1
+
+
+# Of the polynomial P with 2·artanh(s) ≈ s·P(s²) for 0 ≤ s ≤ ⅓, to 5e-9 relative: the last is exact, the others
+# minimize the largest error.
+_ARTANH = (0.28011992, 0.28001804, 0.40021527, 0.66666416, 2.0)
+
+
+def log1p_unit(x: np.ndarray) -> np.ndarray:
+    """log(1 + x) for 0 ≤ x ≤ 1, as exact as `log1p`; in single precision in two thirds of the time.
+
+    Parameters
+    ----------
+    x : ndarray of float, any shape
+        From 0 to 1.
+
+    Returns
+    -------
+    ndarray
+        Same shape and dtype as `x`.
+
+    Examples
+    --------
+    >>> x = np.linspace(0, 1, 1001, dtype=np.float32)
+    >>> bool(np.allclose(log1p_unit(x), np.log1p(x.astype(float)), rtol=3e-7))
+    True
+
+    Source: log(1 + x) = 2·artanh(x / (2 + x)), DLMF 4.37.24; the polynomial is fitted by reweighted least squares.
+    """
+    if x.dtype != np.float32 or x.size < 256:
+        return log1p(x)
+    share = x / (2 + x)
+    square = share * share
+    value = square * _ARTANH[0]
+    for coefficient in _ARTANH[1:-1]:
+        value += coefficient
+        value *= square
+    value += _ARTANH[-1]
+    value *= share
+    return value
 
 
 def softplus(x: np.ndarray) -> np.ndarray:
@@ -260,7 +301,7 @@ def softmax_parts(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np
     largest = x[top]
     exponentials = exp_difference(x, largest[..., None])
     exponentials[top] = 0
-    others = exponentials.sum(axis=-1)
+    others = sum_last(exponentials)
     exponentials[top] = 1
     return largest, others, exponentials, top
 
@@ -343,13 +384,14 @@ def soft_cross_entropy(
         weighted = smooth * weight
     surprise = largest[..., None] - logits
     surprise += log1p(others)[..., None]
-    value = (weighted * surprise).sum(axis=-1)
+    short = logits.flags.c_contiguous and logits.shape[-1] <= 1024  # or BLAS adds too many numbers one by one
+    value = np.vecdot(weighted, surprise) if short else sum_last(weighted * surprise)
     if np.isnan(value).any():  # 0 · inf, where what never happens is impossible
-        value = np.where(weighted == 0, 0, weighted * surprise).sum(axis=-1)
+        value = sum_last(np.where(weighted == 0, 0, weighted * surprise))
     # At the top, p·Σt − t is Σ(other t) − Σt·(1 − p), where nothing cancels if t = p = 1.
     elsewhere = -weighted
     elsewhere[top] = 0
-    rest = -elsewhere.sum(axis=-1)
+    rest = -sum_last(elsewhere)
     total = rest + weighted[top]
     share = total / (1 + others)
     slope *= share[..., None]
@@ -378,6 +420,33 @@ def along_last(index: np.ndarray) -> tuple[np.ndarray, ...]:
     """
     n = index.ndim
     return *(np.arange(length).reshape((-1,) + (1,) * (n - 1 - k)) for k, length in enumerate(index.shape)), index
+
+
+def sum_last(x: np.ndarray) -> np.ndarray:
+    """The sum along the last axis, exact to a few roundings, and fast also where that axis is short.
+
+    BLAS is ten times as fast as NumPy for short rows, but adds one by one what lies apart in memory.
+
+    Parameters
+    ----------
+    x : ndarray of float, shape (…, C)
+
+    Returns
+    -------
+    ndarray, shape (…)
+        Of the dtype of `x`, or of float64 where that is narrower and rows are long.
+
+    Examples
+    --------
+    >>> sum_last(np.array([[1.0, 2.0], [3.0, 4.0]])).tolist()
+    [3.0, 7.0]
+
+    Source: the definition.
+    """
+    length = x.shape[-1]
+    if length <= (1024 if x.flags.c_contiguous else 64):
+        return x @ np.ones(length, x.dtype)
+    return x.sum(axis=-1, dtype=np.float64)
 
 
 def norm(x: np.ndarray, axis: int = -1) -> np.ndarray:

@@ -175,7 +175,8 @@ def killed_by_tests(mutant: Mutant) -> bool:
         (Path(folder) / "lossutils" / "losses" / f"{mutant.family}.py").write_text(ast.unparse(mutant.tree))
         files = [f"tests/test_{mutant.family}.py", "tests/test_losses.py", "tests/test_extremes.py"]
         names = importlib.import_module(f"lossutils.losses.{mutant.family}").__all__
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-o", "addopts="]
+        # -P: the copy, not the working directory, is where lossutils is found
+        command = [sys.executable, "-P", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-o", "addopts="]
         chosen = ["-k", " or ".join([*names, f"test_{mutant.family}"])]
         run = subprocess.run(
             [*command, *chosen, *[f for f in files if (ROOT / f).exists()]],

@@ -199,6 +199,13 @@ def test_ppo_at_the_bounds_has_torchs_slope(advantage):
     assert set(np.round(ours[near], 3)) <= {0, *np.round(-advantage * np.array([0.5, 1.5]), 3)}
 
 
+def test_a_clip_of_0_rewards_no_step_and_a_penalty_of_0_none_back():
+    log_ratio, advantage = np.log([2.0, 2.0, 0.5, 0.5]), [1.0, -1.0, 1.0, -1.0]
+    value, slope = ppo(log_ratio, advantage, clip=0, kl_coefficient=0, reference_log_prob=random(4))
+    np.testing.assert_allclose(value, [-1, 2, -0.5, 1], rtol=1e-14)
+    np.testing.assert_allclose(slope, [0, 2, -0.5, 0], rtol=1e-14)
+
+
 def test_ppo_of_an_overflowing_ratio_is_still_clipped():
     """PyTorch's gradient is NaN: 0 · inf."""
     value, slope = ppo([1000.0, 1000.0, -1000.0, -1000.0, 1000.0], [2.0, -2.0, 2.0, -2.0, 0.0])
@@ -217,6 +224,7 @@ def test_weights_of_0_leave_padding_out():
     assert not slope[~kept].any()
 
 
+@pytest.mark.filterwarnings("error")
 def test_one_advantage_serves_all_tokens_of_an_answer():
     tokens, advantage = random(2, 3, scale=0.3), random(2, 1, seed=1)
     _, (_, gradient) = value_and_grad(F.ppo_loss, (0, 2))(tokens, np.zeros((2, 3)), advantage)
@@ -224,6 +232,12 @@ def test_one_advantage_serves_all_tokens_of_an_answer():
     value, (_, each) = value_and_grad(F.ppo_loss, (0, 2))(tokens, np.zeros((2, 3)), repeated)
     assert F.ppo_loss(tokens, np.zeros((2, 3)), advantage) == pytest.approx(value, rel=1e-14)
     np.testing.assert_allclose(gradient, each.sum(axis=1, keepdims=True), rtol=1e-12)
+
+
+def test_the_advantage_of_an_action_counts_with_its_capped_ratio():
+    log_ratio = np.log([1.5, 1.5, 0.5, 0.5, 1.1])
+    _, slope = value_and_grad(F.ppo_loss, "advantage")(log_ratio, 0 * log_ratio, [1.0, -1.0, 1.0, -1.0, 0.0], "none")
+    np.testing.assert_allclose(slope, [-1.2, -1.5, -0.5, -0.8, -1.1], rtol=1e-14)
 
 
 def test_the_penalty_is_unbiased_for_the_divergence_from_the_reference():

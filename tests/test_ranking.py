@@ -218,6 +218,13 @@ def test_selecting_one_item_more_costs_its_similarity_to_all_that_is_selected():
     assert gain == pytest.approx(-relevance[3] + 2 * similarity[3, [0, 2]].sum() + similarity[3, 3], rel=1e-12)
 
 
+def test_where_redundancy_is_free_only_relevance_counts():
+    p, relevance = random(4), random(4, seed=1)
+    assert F.relevance_diversity_loss(p, relevance, random(4, 4), diversity=0) == pytest.approx(
+        -p @ relevance, rel=1e-12
+    )
+
+
 @pytest.mark.parametrize(
     "own", [["input"], ["relevance"], ["similarity"], ["input", "relevance", "similarity"]], ids=str
 )
@@ -268,6 +275,7 @@ LISTS = [
     ([0.0, 0.0, 0.0], [1.0, 0.0, 0.0]),
     ([50.0, 0.0, -30.0], [60.0, 0.0, 1.0]),  # right by far, both of them: all that is left is tiny
     ([-50.0, 0.0, 30.0], [60.0, 0.0, 1.0]),  # wrong by far
+    ([0.0, 50.0, -30.0], [0.0, 60.0, 1.0]),
     ([50.0, 50.0, 0.0], [0.0, 40.0, 0.0]),
     ([1000.0, 1000.25, -1000.0], [0.5, -3.0, 0.0]),
     ([1e4, 0.0, -1e4], [3.0, 0.0, 0.0]),

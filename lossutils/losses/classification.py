@@ -7,7 +7,7 @@ except in `multilabel_soft_margin_loss`, where PyTorch has them last.
 import numpy as np
 
 from lossutils.engine import elementwise, rowwise
-from lossutils.numerics import along_last, exp_difference, log1p, soft_cross_entropy
+from lossutils.numerics import along_last, exp_difference, log1p, log1p_unit, soft_cross_entropy, softplus, sum_last
 
 __all__ = [
     "binary_cross_entropy",
@@ -99,24 +99,18 @@ def _surprise(input, target, dtype=None):
         largest, own = logits[first + input.argmax(axis=-1)], logits[label]
         slope = exp_difference(input, largest[..., None])
     else:
-        largest, own = input.max(axis=-1), input[along_last(target)]
+        largest = input.max(axis=-1)
         slope = exp_difference(input, largest[..., None])
         label = _places(slope, target)
+        alike = input.strides == slope.strides
+        own = input.ravel("K")[label] if alike else input[along_last(target)]
     entries = slope.ravel("K")
     excess = entries[label] - 1
     entries[label] = 0
-    rest = _sum(slope)
+    rest = sum_last(slope)
     entries[label] = -rest
     others = rest + excess
     return np.subtract(largest, own, dtype=dtype) + log1p(others), slope, 1 / (1 + others)
-
-
-def _sum(x):
-    """Sums of rows. BLAS is ten times as fast as NumPy for short ones, but adds one by one what lies apart."""
-    classes = x.shape[-1]
-    if classes <= (1024 if x.flags.c_contiguous else 64):
-        return x @ np.ones(classes, x.dtype)
-    return x.sum(axis=-1, dtype=np.float64)
 
 
 @rowwise(
@@ -600,7 +594,7 @@ def brier_loss(input, target):
     else:
         residual = input.copy()
         residual[along_last(target)] -= 1
-    return (residual * residual).sum(axis=-1), 2 * residual, -2 * residual
+    return (residual * residual).sum(axis=-1), (residual, 2), (residual, -2)
 
 
 # ---- yes or no, for each element by itself
@@ -677,51 +671,61 @@ def binary_cross_entropy(input, target):
     lost = (1 - other) - input  # by rounding, as in `log1p`; 0 where `other` is 0
     log_other = np.log(other) + lost / np.maximum(other, 1e-30)
     value = (target - 1) * np.maximum(log_other, -100) - target * np.maximum(log_p, -100)
-    return value, (input - target) / np.maximum(input * other, SMALLEST_VARIANCE), log_other - log_p
+    return value, (input - target) / np.maximum(input * other, SMALLEST_VARIANCE), lambda: log_other - log_p
 
 
 def _bend(x):
-    """e = exp(−|x|), 1 + e, and log(1 + e): how far softplus is from its two straight lines."""
+    """e = exp(−|x|), and log(1 + e), by which softplus is above its two straight lines."""
     e = np.abs(x)
     np.negative(e, out=e)
     np.exp(e, out=e)
-    whole = 1 + e
-    bend = whole - 1
-    np.subtract(e, bend, out=bend)
-    bend /= whole  # what rounding 1 + e lost, as in `log1p`
-    bend += np.log(whole)
-    return e, whole, bend
+    return e, log1p_unit(e)
 
 
-def _straight(slope, x):
+def _straight(slope, x, out=None):
     """slope · x, and 0 where the slope is 0, also for infinite x."""
-    product = slope * x
+    product = np.multiply(slope, x, out=out)
     return product if np.isfinite(product.max(initial=0)) else np.where(slope == 0, 0, product)
 
 
 def _logistic(x, t):
-    """(1 − t)·softplus(x) + t·softplus(−x), and its slope σ(x) − t, where nothing cancels if t is 0 or 1."""
-    e, whole, bend = _bend(x)
+    """(1 − t)·softplus(x) + t·softplus(−x), and its slope σ(x) − t, where nothing cancels if t is 0 or 1.
+
+    With u = 1 for x > 0, else 0, that is (u − t)·x + log(1 + e) and ((u − t) + e·(1 − u − t)) / (1 + e). In place, it
+    takes three quarters of the time.
+    """
+    e, value = _bend(x)
     up = (x > 0).astype(x.dtype)
-    below = 1 - t
-    below -= up
-    e *= below
+    slope = 1 - t
+    slope -= up
+    slope *= e
     up -= t
-    e += up
-    e /= whole
-    bend += _straight(up, x)
-    return bend, e
+    slope += up
+    e += 1
+    slope /= e
+    value += _straight(up, x, out=e)
+    return value, slope
 
 
 def _weighted_logistic(x, t, yes, no):
-    """no·(1 − t)·softplus(x) + yes·t·softplus(−x), and its slopes in x and t."""
-    e, whole, bend = _bend(x)
-    up = (x > 0).astype(x.dtype)
+    """no·(1 − t)·softplus(x) + yes·t·softplus(−x), and its slopes in x and t; as `_logistic`."""
+    e, value = _bend(x)
     above, below = no * (1 - t), yes * t
-    far = up * above - (1 - up) * below
-    value = (above + below) * bend + _straight(far, x)
-    slope_in_t = (yes - no) * bend - _straight(up * no + (1 - up) * yes, x)
-    return value, (far + e * ((above - below) - far)) / whole, slope_in_t
+    value *= above + below
+    up = (x > 0).astype(x.dtype)
+    straight = up * above  # of these and the next two differences one term is 0
+    up *= below
+    slope = above
+    slope -= straight
+    slope -= up
+    below -= up
+    straight -= below
+    slope *= e
+    slope += straight
+    e += 1
+    slope /= e
+    value += _straight(straight, x, out=e)
+    return value, slope, lambda: yes * softplus(-x) - no * softplus(x)
 
 
 @elementwise(
@@ -770,7 +774,7 @@ def binary_cross_entropy_with_logits(input, target, pos_weight=None):
     Source: Cox (1958), The Regression Analysis of Binary Sequences, doi:10.1111/j.2517-6161.1958.tb00292.x.
     """
     if pos_weight is None:
-        return *_logistic(input, target), -input
+        return *_logistic(input, target), lambda: -input
     return _weighted_logistic(input, target, pos_weight, 1)
 
 
@@ -864,8 +868,9 @@ def multilabel_soft_margin_loss(input, target, weight=None):
     value, slope = _logistic(input, target)
     classes = value.shape[-1]
     if weight is None:
-        return value.sum(axis=-1) / classes, slope / classes, input / -classes
-    return (weight * value).sum(axis=-1) / classes, weight * slope / classes, weight * input / -classes, value / classes
+        return value.sum(axis=-1) / classes, slope / classes, lambda: input / -classes
+    slopes = weight * slope / classes, lambda: weight * input / -classes, lambda: value / classes
+    return (weight * value).sum(axis=-1) / classes, *slopes
 
 
 @elementwise(constant=("target",), order="input, target, alpha, gamma, reduction, weight")
@@ -914,8 +919,8 @@ def sigmoid_focal_loss(input, target, *, alpha: float | None = 0.25, gamma: floa
         raise ValueError(f"sigmoid_focal_loss: gamma must not be negative, got {gamma}")
     if alpha is not None and alpha != -1 and not 0 <= alpha <= 1:
         raise ValueError(f"sigmoid_focal_loss: alpha must be in [0, 1], or None, got {alpha}")
-    e, whole, bend = _bend(input)
-    no = 1 - target
+    e, bend = _bend(input)
+    whole, no = 1 + e, 1 - target
     up = (input > 0).astype(input.dtype)
     surprise = bend + _straight(up - target, input)
     p, other = np.maximum(e, up) / whole, np.maximum(e, 1 - up) / whole  # σ(x), σ(−x)

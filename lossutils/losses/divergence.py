@@ -285,7 +285,7 @@ def distillation_loss(input, target, *, temperature: float = 2.0):
     log_ratio = np.fmin(log_ratio, 1000)  # from there on p is 0, also where both are −inf
     # With f(x) = eˣ − 1 − x, Σ p·f(log(q/p) − c) is e^−c − 1 + c + KL, as Σq = Σp; no term is negative. For c = 0 it
     # is KL. For c = Σ p·log(q/p) = −KL it is e^KL − 1, and an error of the normalizer doesn't matter: for small KL.
-    mean = np.vecdot(p, log_ratio)[..., None]
+    mean = (np.vecdot(p, log_ratio) / p.sum(axis=-1, dtype=float))[..., None]
     center = np.where(mean > -1, mean, 0)
     centered = (log_ratio - center).astype(p.dtype)
     term, gain = (p * factor for factor in exp_excess_and_slope(np.minimum(centered, 4)))

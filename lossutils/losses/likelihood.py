@@ -25,7 +25,18 @@ HALF_LOG_2_PI = 0.5 * math.log(2 * math.pi)
 LOWEST = np.finfo(float).min  # for −inf in a product with 0, which is to be 0
 
 
-@elementwise(weight=None, broadcast="allow", order="input, target, log_input, full, eps, reduction")
+def _with_floating_input(arrays):
+    """A rate that is a whole number is float32, as in PyTorch, though the count be float16."""
+    input = arrays["input"]
+    return arrays if input.dtype.kind == "f" else arrays | {"input": input.astype(np.float32)}
+
+
+@elementwise(
+    weight=None,
+    broadcast="allow",
+    prepare=_with_floating_input,
+    order="input, target, log_input, full, eps, reduction",
+)
 def poisson_nll_loss(input, target, *, log_input: bool = True, full: bool = False, eps: float = 1e-8):
     """Poisson negative log-likelihood of a count: λ − target · log λ, where input is log λ, or λ itself.
 
@@ -34,7 +45,7 @@ def poisson_nll_loss(input, target, *, log_input: bool = True, full: bool = Fals
 
     Parameters
     ----------
-    input : array_like of float, any shape
+    input : array_like of number, any shape
         log λ, the logarithm of the predicted mean; with ``log_input=False`` the mean λ itself, not negative.
     target : array_like of number, a shape that broadcasts
         Counts: not negative, whole or not.
@@ -54,8 +65,6 @@ def poisson_nll_loss(input, target, *, log_input: bool = True, full: bool = Fals
     ------
     ValueError
         If shapes don't match or `reduction` is unknown.
-    TypeError
-        If neither argument is floating point.
 
     Examples
     --------

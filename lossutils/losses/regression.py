@@ -505,8 +505,10 @@ def general_robust_loss(input, target, *, alpha: float = 1.0, scale: float = 1.0
 
     Source: Barron (2019), A General and Adaptive Robust Loss Function, arXiv:1701.03077.
     """
-    if not (scale > 0 and alpha == alpha):
-        raise ValueError(f"general_robust_loss: scale must be positive and alpha a number, got {scale} and {alpha}")
+    if math.isnan(alpha):
+        raise ValueError(f"general_robust_loss: alpha must be a number or infinite, got {alpha}")
+    if not scale > 0:
+        raise ValueError(f"general_robust_loss: scale must be positive, got {scale}")
     power, bend = 0.5 * alpha, abs(0.5 * alpha - 1)
     reach = math.sqrt(2 * bend * math.expm1(min(4 / (abs(power) + 0.1), 50))) if abs(power) < 2 and bend > 0.1 else 0
     u = _in_units(input, target, scale, reach)

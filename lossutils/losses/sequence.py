@@ -209,7 +209,7 @@ def _linear_count(
     if target.dtype.kind == "f":
         return target.size / max(len(linear_weight), 1)
     labels = target[target != (-100 if ignore_index is None else ignore_index)]
-    return labels.size if weight is None else weight[labels].sum(dtype=float)
+    return labels.size if weight is None else weight.take(labels, mode="clip").sum(dtype=float)
 
 
 def _linear_cores():

@@ -37,6 +37,8 @@ class Case:
         Worked by hand: ``({"input": [2.0], "target": [0.0], "reduction": "sum"}, 4.0)``.
     better : callable, optional
         ``better(arrays)`` returns arguments that are nearer to what the loss asks for: its value must be smaller.
+    better_on_average : callable, optional
+        The same where it holds for most draws only: the sum over many draws must be smaller.
     items : {"elements", "rows", "batch", "class"}
         What has a value of its own when nothing is reduced: elements (all arrays broadcast), rows along the last axis,
         the batch as a whole (permuting it permutes values), rows along the class axis (axis 1).
@@ -50,6 +52,7 @@ class Case:
     reference: Callable[..., Any] | None = None
     hand: list[tuple[dict[str, Any], Any]] = field(default_factory=list)
     better: Callable[[Arrays], Arrays] | None = None
+    better_on_average: Callable[[Arrays], Arrays] | None = None
     items: str = "elements"
     reductions: tuple[str, ...] = ("none", "mean", "sum")
 

@@ -238,6 +238,35 @@ corner = {"anchor": [0.0, 0.0], "positive": [3.0, 4.0], "negative": [0.0, 2.0]}
 axes = [[1.0, 0.0], [0.0, 1.0]]
 two_two = {"embeddings": [[1.0, 0.0], [2.0, 0.0], [0.0, 1.0], [0.0, 3.0]], "labels": [0, 0, 1, 1]}
 
+
+def turned(arrays):
+    """Partners turn toward each other, strangers apart."""
+    toward = np.asarray(arrays["target"])[..., None] * arrays["input2"]
+    return arrays | {"input1": arrays["input1"] / np.linalg.norm(arrays["input1"], axis=-1, keepdims=True) + toward}
+
+
+def met(first, second):
+    """Matching rows meet."""
+
+    def better(arrays):
+        partner = np.asarray(arrays[second])
+        return arrays | {first: partner[: len(arrays[first])].copy()}
+
+    return better
+
+
+def gathered(arrays):
+    """Each class gathers at a direction of its own."""
+    labels = np.asarray(arrays["labels"])
+    places = np.eye(max(labels.max() + 1, arrays["embeddings"].shape[1]))[:, : arrays["embeddings"].shape[1]]
+    near = places[labels % len(places)] + 0.1 * arrays["embeddings"]
+    return arrays | {"embeddings": near}
+
+
+def at_own_class(arrays):
+    return arrays | {"embeddings": np.asarray(arrays["weight"])[arrays["labels"]]}
+
+
 CASES = [
     *(
         Case(
@@ -272,6 +301,7 @@ CASES = [
     Case(
         "cosine_embedding_loss",
         pair,
+        better_on_average=turned,
         wrt=("input1", "input2"),
         reference=cosine_embedding_loss,
         hand=[
@@ -284,6 +314,7 @@ CASES = [
         "cosine_embedding_loss",
         pair,
         {"margin": 0.3},
+        better_on_average=turned,
         wrt=("input1", "input2"),
         reference=cosine_embedding_loss,
         hand=[({"input1": [3.0, 4.0], "input2": [1.0, 0.0], "target": -1}, 0.3)],
@@ -333,6 +364,7 @@ CASES = [
             "triplet_margin_with_distance_loss",
             draw,
             parameters,
+            better_on_average=met("anchor", "positive"),
             wrt=("anchor", "positive", "negative"),
             reference=reference,
             hand=hand,
@@ -361,6 +393,7 @@ CASES = [
             "info_nce_loss",
             matching("query", "keys"),
             parameters,
+            better_on_average=met("query", "keys"),
             wrt=("query", "keys"),
             reference=info_nce_loss,
             hand=[({"query": axes, "keys": axes}, value)],
@@ -373,6 +406,7 @@ CASES = [
             "nt_xent_loss",
             matching("view1", "view2"),
             parameters,
+            better_on_average=met("view1", "view2"),
             wrt=("view1", "view2"),
             reference=nt_xent_loss,
             hand=[({"view1": axes, "view2": axes}, value)],
@@ -388,6 +422,7 @@ CASES = [
             "clip_loss",
             draw,
             parameters,
+            better_on_average=met("image", "text"),
             wrt=("image", "text", *scale),
             reference=clip_loss,
             hand=[({"image": axes, "text": axes, **scale}, value)],
@@ -404,6 +439,7 @@ CASES = [
             "supervised_contrastive_loss",
             labeled,
             parameters,
+            better_on_average=gathered,
             wrt=("embeddings",),
             reference=supervised_contrastive_loss,
             hand=[(two_two, value)],
@@ -419,6 +455,7 @@ CASES = [
             "arcface_loss",
             labeled_with_classes,
             parameters,
+            better_on_average=at_own_class,
             wrt=("embeddings", "weight"),
             reference=arcface_loss,
             hand=[({"embeddings": [[2.0, 2.0]], "weight": axes, "labels": [0]}, value)],
@@ -438,6 +475,7 @@ CASES = [
             "circle_loss",
             labeled,
             parameters,
+            better_on_average=gathered,
             wrt=("embeddings",),
             reference=reference,
             hand=[(two_two, value)],

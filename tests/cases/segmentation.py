@@ -11,10 +11,17 @@ def shape_of_masks(rng):
 
 
 def masks(rng):
+    """None is empty: the first pixel of each belongs to it."""
     shape = shape_of_masks(rng)
     target = rng.integers(0, 2, size=shape)
-    target.flat[0] = 1
+    over_masks = min(2, len(shape) - 1)
+    target[(..., *[0] * (len(shape) - over_masks))] = 1
     return {"input": rng.uniform(0.05, 0.95, size=shape), "target": target.astype(rng.choice([int, float]))}
+
+
+def maybe_empty_masks(rng):
+    arrays = masks(rng)
+    return arrays | {"target": arrays["target"] * rng.integers(0, 2)}
 
 
 def soft_masks(rng):
@@ -54,12 +61,12 @@ def focal_tversky(input, target, reduction, alpha=0.3, beta=0.7, gamma=4 / 3, sm
     return reduced(tversky(input, target, "none", alpha, beta, smooth) ** (1 / gamma), reduction)
 
 
-def overlap(name, reference, hand, **parameters):
+def overlap(name, reference, hand, draw=masks, **parameters):
     """With hard masks, and with soft labels, whose slope counts too. By hand: two pixels predicted, one of them right,
     and one more that is missed, TP = 1, FP = 1, FN = 1; a half in each of two."""
     by_hand = {"input": [1.0, 1.0, 0.0, 0.0], "target": [1.0, 0.0, 1.0, 0.0]}
     return [
-        Case(name, masks, parameters, ("input",), reference, [(by_hand, hand)], closer, "rows"),
+        Case(name, draw, parameters, ("input",), reference, [(by_hand, hand)], closer, "rows"),
         Case(name, soft_masks, parameters, ("input", "target"), reference, [], None, "rows"),
     ]
 
@@ -71,7 +78,7 @@ CASES = [
     *overlap("jaccard_loss", jaccard, 1 - 2 / 4, smooth=1.0),
     *overlap("tversky_loss", tversky, 1 / 2.00001),
     *overlap("tversky_loss", tversky, 0.9 / 1.9, alpha=0.2, beta=0.7, smooth=0.0),
-    *overlap("focal_tversky_loss", focal_tversky, (1 / 2.00001) ** 0.75),
+    *overlap("focal_tversky_loss", focal_tversky, (1 / 2.00001) ** 0.75, maybe_empty_masks),
     *overlap("focal_tversky_loss", focal_tversky, np.sqrt(1.5 / 3.5), alpha=1.0, beta=0.5, gamma=2.0, smooth=1.0),
     *overlap("focal_tversky_loss", focal_tversky, (1 / 2) ** 2, gamma=0.5, smooth=0.0),
 ]
