@@ -1,14 +1,15 @@
 # `make` alone lists the verbs. PYTHON chooses the interpreter of .venv: make serve PYTHON=python3.13
+PYTHON312 ?= python3.12
 PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(shell \
 	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 BIN := .venv/bin
 RUN := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help serve book test lab notebooks assignments reference bench mutants constraints clean
+.PHONY: help serve book test test312 lab notebooks assignments reference bench mutants constraints clean
 
 help: ## list these verbs
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r verb text; do printf '  make %-12s %s\n' "$$verb" "$$text"; done
+	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r verb text; do printf '  make %-12s %s\n' "$$verb" "$$text"; done
 
 serve: book ## build the book where needed and serve it on this machine
 	@$(RUN) -m book.serve
@@ -21,6 +22,12 @@ test: .venv/.test ## run every test; a browser is installed if there is none
 	$(RUN) -m ruff check .
 	$(RUN) -m pytest
 	$(RUN) -m pytest -o addopts= --nbval --nbval-sanitize-with tests/nbval.cfg chapters solutions exercises
+
+test312: ## run the losses' suite on what the browser has: Python 3.12 and NumPy 2.0.2, no PyTorch
+	@test -d .venv/312 || { $(PYTHON312) -m venv .venv/312 && .venv/312/bin/python -m pip install --quiet numpy==2.0.2 \
+		matplotlib==3.8.4 ipywidgets anywidget pytest hypothesis mpmath scikit-learn scipy scoringrules statsmodels tqdm; }
+	cd tests && PYTHONPATH=.. ../.venv/312/bin/python -m pytest test_losses.py test_atlas.py
+	PYTHONPATH=. .venv/312/bin/python -m pytest lossutils/engine.py lossutils/numerics.py lossutils/losses lossutils/metrics.py
 
 lab: .venv/.lab ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab

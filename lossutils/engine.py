@@ -593,7 +593,8 @@ class _RowwiseLoss(Loss):
                 total += _total(value * scale[slab] if scale.ndim else value)
             for name, gradient in written.items():
                 each = factors[slab] if factors.ndim else factors
-                gradient.write(slab, self._slope(slopes, name), each, None if kept is None else kept[slab])
+                mask = None if kept is None else kept[slab]
+                gradient.write(slab, np.shape(value), self._slope(slopes, name), each, mask)
         finished = [written[name].finish(arrays[name]) for name in wrt]
         if values is None:
             return out_dtype.type(total if scale.ndim else total * scale), finished
@@ -703,8 +704,8 @@ class _Gradient:
         else:
             self.array = self.rows = np.empty(batch + self.core, dtype)
 
-    def write(self, slab, slope, factors, kept):
-        """Write slope × factor, and 0 in the rows that don't count."""
+    def write(self, slab, batch, slope, factors, kept):
+        """Write slope × factor, and 0 in the rows that don't count; `batch` is the slab's shape over rows."""
         ones = (1,) * len(self.core)
         if isinstance(slope, tuple):
             slope, share = slope
@@ -713,7 +714,7 @@ class _Gradient:
             factors = factors.reshape(factors.shape + ones)
         factors = factors.astype(self.dtype, copy=False)
         if self.shared:
-            part = slope * factors
+            part = np.broadcast_to(slope * factors, batch + self.core)
             if kept is not None:
                 part = np.where(kept.reshape(kept.shape + ones), part, 0)
             self.array += part.sum(axis=tuple(range(part.ndim - len(self.core))), dtype=np.float64)

@@ -893,3 +893,10 @@ def test_constant_arguments_have_no_gradient_as_in_torch():
             theirs(name, {"input": x, "target": t, more: np.ones(3)}, (more,))
     with pytest.raises(TypeError, match="not differentiable with respect to weight with these arguments"):
         ours("cross_entropy", {"input": x, "target": np.array([0, 1]), "weight": np.ones(3)}, ("weight",))
+    with pytest.raises(TypeError, match="not differentiable with respect to weight with these arguments"):
+        ours(
+            "cross_entropy",
+            {"input": x, "target": labels(3, 2), "weight": np.ones(3)},
+            ("weight",),
+            label_smoothing=0.1,
+        )

@@ -439,7 +439,7 @@ def class_balanced_cross_entropy(input, target, samples_per_class, *, beta: floa
         raise ValueError(f"class_balanced_cross_entropy: beta must be in [0, 1), got {beta}")
     if samples_per_class.ndim != 1 or not samples_per_class.min(initial=1) > 0:
         raise ValueError("class_balanced_cross_entropy: samples_per_class must have one positive number for each class")
-    weight = -1 / np.expm1(samples_per_class * np.log(beta, dtype=np.float64))
+    weight = np.reciprocal(np.expm1(samples_per_class * np.log(beta, dtype=np.float64)))  # −1 / (1 − βⁿ)
     weight = (weight / weight.mean())[target]
     value, slope, share = _surprise(input, target)
     return weight * value, (slope, weight * share)
@@ -531,9 +531,8 @@ def sparsemax_loss(input, target):
     ranked = -np.sort(-height, axis=-1)
     ranked[..., 0] = 0
     above = ranked.cumsum(axis=-1)  # Σ height − 1 of the k largest: were p > 0 for them alone, τ would be above / k
-    ranked[..., 0] = 1
     rank = np.arange(1, input.shape[-1] + 1)
-    support = np.maximum((rank * ranked > above).sum(axis=-1), 1)
+    support = 1 + (rank * ranked > above).sum(axis=-1)
     threshold = above[along_last(support - 1)] / support
     p = np.maximum(height - threshold[..., None], 0)
     label = along_last(target)
@@ -667,9 +666,8 @@ def binary_cross_entropy(input, target):
     """
     _check_probabilities("binary_cross_entropy", input=input, target=target)
     other = 1 - input
-    log_p = np.log(input)
-    lost = (1 - other) - input  # by rounding, as in `log1p`; 0 where `other` is 0
-    log_other = np.log(other) + lost / np.maximum(other, 1e-30)
+    log_p, log_other = np.log(input), np.log(other)
+    log_other += (1 - other) - input  # what rounding 1 − p lost, which is 0 beyond p = ½
     value = (target - 1) * np.maximum(log_other, -100) - target * np.maximum(log_p, -100)
     return value, (input - target) / np.maximum(input * other, SMALLEST_VARIANCE), lambda: log_other - log_p
 

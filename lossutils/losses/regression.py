@@ -510,8 +510,7 @@ def general_robust_loss(input, target, *, alpha: float = 1.0, scale: float = 1.0
     if not scale > 0:
         raise ValueError(f"general_robust_loss: scale must be positive, got {scale}")
     power, bend = 0.5 * alpha, abs(0.5 * alpha - 1)
-    reach = math.sqrt(2 * bend * math.expm1(min(4 / (abs(power) + 0.1), 50))) if abs(power) < 2 and bend > 0.1 else 0
-    u = _in_units(input, target, scale, reach)
+    u = _in_units(input, target, scale, reach=30 if abs(power) <= 1 and bend > 0.2 else 0)
     half, slope = 0.5 * u * u, u / scale
     if bend == 0:
         return half, slope

@@ -12,6 +12,12 @@ from typing import Any
 
 import numpy as np
 
+try:  # what needs PyTorch is skipped where it is missing
+    import torch
+    import torch.nn.functional as TF
+except ModuleNotFoundError:
+    torch = TF = None
+
 Arrays = dict[str, np.ndarray]
 
 

@@ -2,10 +2,7 @@
 
 import math
 
-import torch
-import torch.nn.functional as TF
-
-from cases import Case, reduced
+from cases import TF, Case, reduced, torch
 
 
 def both(rng):

@@ -103,6 +103,11 @@ def several_yes(rng):
     return {"input": rng.normal(size=shape) * 3, "target": rng.integers(0, 2, size=shape)}
 
 
+def several_maybe(rng):
+    arrays = several_yes(rng)
+    return arrays | {"target": rng.uniform(size=arrays["input"].shape)}
+
+
 def weighted_several_yes(rng):
     arrays = several_yes(rng)
     shape = arrays["input"].shape
@@ -452,6 +457,7 @@ CASES = [
         hand=[({"input": [[0.0, 0.0], [np.log(3), 0.0]], "target": [[1, 0], [0, 1]]}, (3 * LOG2 + LOG4) / 4)],
         items="rows",
     ),
+    Case("multilabel_soft_margin_loss", several_maybe, items="rows"),
     Case(
         "multilabel_soft_margin_loss",
         weighted_several_yes,

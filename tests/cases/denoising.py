@@ -1,8 +1,6 @@
 """Losses of denoising diffusion."""
 
-import torch
-
-from cases import Case, reduced
+from cases import Case, reduced, torch
 
 WEIGHTS = {  # on the error of the clean sample; and what that error is multiplied with to be the prediction's own
     "snr": lambda snr, gamma: snr,

@@ -4,10 +4,8 @@ import functools
 import math
 
 import numpy as np
-import torch
-import torch.nn.functional as TF
 
-from cases import Case, reduced
+from cases import TF, Case, reduced, torch
 from lossutils.losses import embedding
 
 
@@ -138,9 +136,9 @@ def circle_loss_with_constant_weights(**arguments):
 circle_loss_with_constant_weights.not_a_derivative = "the gradient of the paper takes the weights as constants"
 
 
-triplet_margin_loss = in_double(TF.triplet_margin_loss)
-triplet_margin_with_distance_loss = in_double(TF.triplet_margin_with_distance_loss)
-cosine_embedding_loss = in_double(TF.cosine_embedding_loss)
+triplet_margin_loss = in_double(TF.triplet_margin_loss) if TF else None
+triplet_margin_with_distance_loss = in_double(TF.triplet_margin_with_distance_loss) if TF else None
+cosine_embedding_loss = in_double(TF.cosine_embedding_loss) if TF else None
 
 
 # ---- arguments

@@ -3,9 +3,8 @@
 import math
 
 import numpy as np
-import torch
 
-from cases import Case, reduced
+from cases import Case, reduced, torch
 from cases.regression import closer, textbook, weighted
 
 
@@ -60,7 +59,8 @@ def mean_and_sigma(rng):
 
 def ensemble(rng):
     size = shape(rng)[:2]
-    return {"input": rng.normal(size=(*size, rng.integers(2, 7))), "target": rng.normal(size=size)}
+    members = np.round(rng.normal(size=(*size, rng.integers(2, 7))), 1)  # some are equal
+    return {"input": members, "target": rng.normal(size=size)}
 
 
 def closer_but_positive(arrays):

@@ -1,9 +1,8 @@
 """Losses for a score: its sign, or its largest entry, is the answer."""
 
 import numpy as np
-import torch
 
-from cases import Case, reduced
+from cases import Case, reduced, torch
 
 
 def signs(rng, shape):

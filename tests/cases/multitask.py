@@ -1,9 +1,8 @@
 """Losses of several tasks."""
 
 import numpy as np
-import torch
 
-from cases import Case, reduced
+from cases import Case, reduced, torch
 
 
 def tasks(rng):

@@ -1,9 +1,8 @@
 """Losses of preferences between answers."""
 
 import numpy as np
-import torch
 
-from cases import Case, reduced
+from cases import Case, reduced, torch
 
 
 def some_shape(rng):

@@ -2,9 +2,7 @@
 
 import math
 
-import torch
-
-from cases import Case, reduced
+from cases import Case, reduced, torch
 
 
 def pair(rng):
