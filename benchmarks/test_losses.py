@@ -15,7 +15,6 @@ import torch
 import lossutils.functional as F
 from lossutils import value_and_grad
 
-SIZES = [10, 1_000, 1_000_000, 10_000_000]
 SHAPES = [(10, 3), (100, 10), (4096, 1000), (512, 32_000)]
 
 
@@ -105,7 +104,7 @@ def side_by_side(benchmark, name, arrays, threads):
         for _ in range(calls):
             ours(*arrays)
 
-    rounds = 40 if arrays[0].size < 1_000_000 else 12
+    rounds = 25 if arrays[0].size < 1_000_000 else 9
     benchmark.pedantic(many, setup=time_torch, rounds=rounds, warmup_rounds=2)
     torch_time = statistics.median(durations[2:])
     our_time = benchmark.stats["median"] / calls
@@ -121,8 +120,7 @@ def side_by_side(benchmark, name, arrays, threads):
     }
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("threads", "size"), [(1, 10), (1, 1_000), (1, 1_000_000), (1, 10_000_000), (2, 10_000_000)])
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_elementwise(benchmark, name, size, threads):
     rng = np.random.default_rng(0)

@@ -42,8 +42,8 @@ def _is_label(input, target, *_, ignore_index=None, **__):
     if target.shape != input.shape[:-1]:
         raise ValueError(f"input of shape {input.shape} and target of shape {target.shape} don't match")
     unsigned = target.view(f"u{target.itemsize}")  # −1 is huge here
-    largest = unsigned.item(unsigned.argmax()) if target.size else 0
-    if largest < classes and (ignore_index is None or not 0 <= ignore_index < classes):
+    within = not target.size or unsigned.item(unsigned.argmax()) < classes
+    if within and (ignore_index is None or ignore_index not in range(classes)):
         return None
     keep = np.not_equal(target, ignore_index) if ignore_index is not None else np.ones(target.shape, bool)
     wrong = ((target < 0) | (target >= classes)) & keep
@@ -57,7 +57,7 @@ def _weight_of_labels(input, target, weight=None, *, ignore_index, label_smoothi
     if weight is None or target.dtype.kind == "f":
         return None
     total = weight[target[target != ignore_index]].sum(dtype=np.float64)
-    return np.nan if label_smoothing and total == 0 else total  # PyTorch adds 0/0 and smoothing/0
+    return total if total or not label_smoothing else np.nan  # PyTorch adds 0/0 and smoothing/0
 
 
 def _dtypes_of_classes(arrays):

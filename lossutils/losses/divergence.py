@@ -142,7 +142,7 @@ def jensen_shannon_divergence(input, target):
 
 def _log_one_plus(x, sum):
     """log(1 + x), where 1 + x is also known as `sum`, whose digits count where x is next to −1."""
-    return np.log(sum) + (x - (sum - 1)) / np.maximum(sum, 0.25)
+    return np.log(sum) + (x - (sum - 1))  # what rounding the sum lost counts where that is next to 1
 
 
 @rowwise("(n),(n),(n)")
@@ -287,16 +287,18 @@ def distillation_loss(input, target, *, temperature: float = 2.0):
     # is KL. For c = Σ p·log(q/p) = −KL it is e^KL − 1, and an error of the normalizer doesn't matter: for small KL.
     mean = (np.vecdot(p, log_ratio) / p.sum(axis=-1, dtype=float))[..., None]
     center = np.where(mean > -1, mean, 0)
-    centered = (log_ratio - center).astype(p.dtype)
+    log_ratio -= center
+    centered = log_ratio.astype(p.dtype)
+    offset, growth = (mean - center).astype(p.dtype), np.exp(-center).astype(p.dtype)
     term, gain = (p * factor for factor in exp_excess_and_slope(np.minimum(centered, 4)))
-    steep = (q * np.exp(-center) - (p + gain)) * (centered > 4)  # eˣ could overflow; p·eˣ is known from q
+    steep = (q * growth - (p + gain)) * (centered > 4)  # eˣ could overflow; p·eˣ is known from q
     gain += steep
     term += steep - p * np.maximum(centered - 4, 0)
     total = term.sum(axis=-1)
     near = mean[..., 0] > -1
     beyond = np.where(near, total, 0)[..., None]
     slope = temperature * (gain - p * beyond) / (1 + beyond)
-    slope_in_target = temperature * p * (mean - log_ratio)
+    slope_in_target = temperature * p * (offset - centered)
     for s in slope, slope_in_target:  # they sum to 0: what has few digits where p is next to 1 follows from the rest
         s[top] = 0
         s[top] = -s.sum(axis=-1)

@@ -107,8 +107,8 @@ def _over(count, rate):
 def _with_axis(arrays):
     """The variance with the axes of input: it may be a single number, or lack the last axis."""
     input, var = arrays["input"], arrays["var"]
-    if var.ndim == 0 and input.dtype.kind == "f":
-        var = var.astype(input.dtype)
+    if var.ndim == 0:
+        var = var.astype(input.dtype if input.dtype.kind == "f" else np.float32)
     elif var.shape == input.shape[:-1] != input.shape:
         var = var[..., None]
     elif var.ndim != input.ndim or [n for n, m in zip(var.shape, input.shape, strict=True) if n != m] not in ([], [1]):
@@ -168,12 +168,21 @@ def gaussian_nll_loss(input, target, var, *, full: bool = False, eps: float = 1e
     """
     if (var < 0).any():
         raise ValueError(f"gaussian_nll_loss: var must not be negative, got {var[var < 0][0]}")
-    residual = np.subtract(input, target, dtype=np.float64)
-    var = np.maximum(var, eps, dtype=np.float64)
-    slope = residual / var
-    twice = slope * residual
+    var = np.maximum(var, eps)
+    slope = (input - target) / var
+    log, twice = np.log(var), slope * (input - target)
     constant = HALF_LOG_2_PI if full else 0
-    return 0.5 * (np.log(var) + twice) + constant, slope, lambda: -slope, lambda: 0.5 * (1 - twice) / var
+    value = 0.5 * (log + twice) + constant
+    poor = np.flatnonzero(np.abs(value) < 0.2 * np.abs(log))  # the terms cancel, and float32 has too few digits
+    if poor.size:
+        residual, wide = np.subtract(input[poor], target[poor], dtype=np.float64), var[poor].astype(np.float64)
+        value[poor] = 0.5 * (np.log(wide) + residual * residual / wide) + constant
+    return value, slope, lambda: -slope, lambda: _slope_in_var(input, target, var)
+
+
+def _slope_in_var(input, target, var):
+    residual = np.subtract(input, target, dtype=np.float64)
+    return 0.5 * (1 - residual * residual / var) / var
 
 
 @elementwise(weight="weights")

@@ -57,6 +57,20 @@ def weighted_soft_labels(rng):
     return arrays | {"weight": rng.uniform(0.5, 3, size=classes_of(arrays))}
 
 
+def log_probabilities_and_labels(rng):
+    arrays = logits_and_labels(rng)
+    axis = min(1, arrays["input"].ndim - 1)
+    p = np.exp(arrays["input"])
+    return arrays | {"input": np.log(p / p.sum(axis=axis, keepdims=True))}
+
+
+def forecasts_and_labels(rng):
+    """Rows of probabilities that sum to 1."""
+    lead, classes = batch_shape(rng, 2), rng.integers(2, 6)
+    p = 0.1 / classes + 0.9 * rng.dirichlet(np.ones(classes), size=lead)
+    return {"input": p, "target": rng.integers(0, classes, size=lead)}
+
+
 def probabilities_and_labels(rng):
     arrays = logits_and_labels(rng)
     return arrays | {"input": rng.uniform(0.05, 0.95, size=arrays["input"].shape)}
@@ -135,7 +149,7 @@ def nearer_probability(arrays):
 
 def nearer_log_odds(arrays):
     with np.errstate(divide="ignore"):
-        answer = np.clip(np.log(arrays["target"]) - np.log1p(-arrays["target"]), -9, 9)
+        answer = np.clip(np.log(arrays["target"]) - np.log1p(-arrays["target"]), -40, 40)
     return arrays | {"input": 0.5 * (arrays["input"] + answer)}
 
 
@@ -261,7 +275,7 @@ CASES = [
     ),
     Case(
         "nll_loss",
-        logits_and_labels,
+        log_probabilities_and_labels,
         wrt=("input",),
         hand=[
             ({"input": [[-1.0, -2.0], [-3.0, -5.0]], "target": [1, 0]}, 2.5),
@@ -383,6 +397,7 @@ CASES = [
         better=more_certain,
         items="class",
     ),
+    Case("brier_loss", forecasts_and_labels, wrt=("input",), reference=brier_loss, items="class"),
     Case(
         "brier_loss",
         probabilities_and_labels,
