@@ -1,7 +1,7 @@
 """Losses for a forecast that is a distribution: how surprising, or how far off, is what came true?
 
 A count or a positive amount with its mean; a number with mean and variance; a number with a sample of what it may be.
-Most formulas work in float64 whatever the dtype is, because their terms cancel where the forecast is good.
+Some formulas work in float64 whatever the dtype is, because their terms cancel where the forecast is good.
 """
 
 import math
@@ -309,7 +309,8 @@ def tweedie_deviance(input, target, *, power: float = 1.5):
     >>> [round(float(F.tweedie_deviance(4.0, 1.0, power=p)), 4) for p in (0, 1, 1.5, 2, 3)]
     [9.0, 3.2274, 2.0, 1.2726, 0.5625]
 
-    Source: Jørgensen (1987), Exponential Dispersion Models; scikit-learn's ``mean_tweedie_deviance``.
+    Source: Jørgensen (1987), Exponential Dispersion Models, doi:10.1111/j.2517-6161.1987.tb01685.x; scikit-learn's
+    ``mean_tweedie_deviance``.
     """
     if not (-np.inf < power <= 0 or 1 <= power < np.inf):
         raise ValueError(f"tweedie_deviance: power must be at most 0 or at least 1, got {power}")
