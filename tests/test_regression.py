@@ -323,6 +323,30 @@ def test_value_and_slope_are_exact_to_rounding(case, dtype):
         np.testing.assert_allclose(mine.astype(float), expected.astype(float), rtol=rtol, atol=tiny)
 
 
+NEAR = [
+    ("general_robust_loss", {"alpha": a, "scale": s})
+    for a in (1.999999, 1.5, 1, 1e-9, -2, -9, -50, -1e3)
+    for s in (1, 40)
+]
+NEAR += [("cauchy_loss", {"scale": s}) for s in (0.01, 1, 40)]
+
+
+@over(NEAR)
+def test_float32_is_exact_where_all_residuals_are_of_the_scales_size_too(case):
+    """Nothing in the block calls for float64: what is done in float32 is enough."""
+    name, parameters = case
+    sizes = parameters["scale"] * np.concatenate([np.logspace(-6, 0, 25), np.linspace(1, 29, 57)])
+    residuals = np.concatenate([sizes, -sizes]).astype(np.float32)
+    value, slope = value_and_grad(getattr(F, name))(residuals, 0 * residuals, reduction="none", **parameters)
+    with mpmath.workdps(50):
+        points = [mpmath.mpf(float(r)) for r in residuals]
+        exact = np.array([EXACT[name](r, **parameters) for r in points], float)
+        exact_slope = np.array([exact_slope_of(name, r, **parameters) for r in points], float)
+    held = np.abs(exact_slope) > 1e-37
+    np.testing.assert_allclose(value, exact, rtol=1e-6)
+    np.testing.assert_allclose(slope[held], exact_slope[held], rtol=1e-6)
+
+
 def test_a_mean_whose_float32_sum_overflows_is_right():
     """PyTorch answers inf: the sum of four times 2e38 doesn't fit, though their mean does."""
     residual = np.full(4, 2e38, np.float32)

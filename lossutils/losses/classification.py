@@ -178,7 +178,8 @@ def cross_entropy(input, target, weight=None, *, ignore_index: int = -100, label
     value, slope, share = _surprise(input, target)
     if weight is None:
         return value, (slope, share)
-    return weight[target] * value, (slope, weight[target] * share)
+    weight = weight[target]
+    return weight * value, (slope, weight * share)
 
 
 @rowwise(
@@ -591,15 +592,15 @@ def brier_loss(input, target):
         _check_probabilities("brier_loss", target=target)
         residual = input - target
     else:
-        residual = input.copy()
-        residual[along_last(target)] -= 1
-    return (residual * residual).sum(axis=-1), (residual, 2), (residual, -2)
+        residual = input.copy("K")
+        residual.ravel("K")[_places(residual, target)] -= 1
+    return sum_last(residual * residual), (residual, 2), (residual, -2)
 
 
 # ---- yes or no, for each element by itself
 
 
-SMALLEST_VARIANCE = np.float32(1e-12)  # PyTorch has this number in double precision too
+_SMALLEST_VARIANCE = np.float32(1e-12)  # PyTorch has this number in double precision too
 
 
 def _one_floating_dtype(arrays):
@@ -669,7 +670,7 @@ def binary_cross_entropy(input, target):
     log_p, log_other = np.log(input), np.log(other)
     log_other += (1 - other) - input  # what rounding 1 − p lost, which is 0 beyond p = ½
     value = (target - 1) * np.maximum(log_other, -100) - target * np.maximum(log_p, -100)
-    return value, (input - target) / np.maximum(input * other, SMALLEST_VARIANCE), lambda: log_other - log_p
+    return value, (input - target) / np.maximum(input * other, _SMALLEST_VARIANCE), lambda: log_other - log_p
 
 
 def _bend(x):
@@ -927,5 +928,5 @@ def sigmoid_focal_loss(input, target, *, alpha: float | None = 0.25, gamma: floa
     if alpha is not None and alpha != -1:
         focus *= alpha * target + (1 - alpha) * no
     bent = p * other / np.maximum(missed, np.finfo(input.dtype).tiny)  # (log missed)′ = (1 − 2t)·bent, also for γ < 1
-    slope = no * p - target * other + gamma * (no - target) * surprise * bent
+    slope = no * p - target * other + gamma * (no - target) * _straight(bent, surprise)
     return focus * surprise, focus * slope

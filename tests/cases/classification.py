@@ -1,10 +1,8 @@
 """Losses for a class, of several or yes and no."""
 
 import numpy as np
-import torch
-import torch.nn.functional as TF
 
-from cases import Case, reduced
+from cases import TF, Case, reduced, torch
 
 # ---- draws
 

@@ -3,9 +3,8 @@
 from math import log
 
 import numpy as np
-import torch
 
-from cases import Case, reduced
+from cases import Case, reduced, torch
 
 # ---- draws
 

@@ -3,10 +3,9 @@
 from math import log
 
 import numpy as np
-import torch
 
 import lossutils.functional as F
-from cases import Case
+from cases import Case, torch
 from lossutils import value_and_grad
 
 # ---- connectionist temporal classification
