@@ -17,8 +17,9 @@ A formula's positional arguments are arrays, its keyword-only arguments are para
 slope for each array, in their order; None, or leaving off the last ones, means that there is no such slope. What a
 value belongs to, an element or a row, is called an *item*.
 
-A call has three stages, whatever the kind: `Loss.bind` sorts the arguments by role; `Loss.evaluate` checks them and
-settles dtypes; `Loss._run` walks over the items, adds up values, and writes gradients.
+A call has three stages, whatever the kind: `Loss.bind` sorts the arguments by role; `Loss._plan` checks their shapes
+and dtypes and settles the result's, once for all calls that are alike in these, as those of a training loop are;
+`Loss._run` walks over the items, adds up values, and writes gradients.
 """
 
 import ast
@@ -33,7 +34,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["LossFunction", "batchwise", "elementwise", "rowwise", "source", "value_and_grad"]
+__all__ = ["LossFunction", "batchwise", "elementwise", "must_fit_first", "rowwise", "source", "value_and_grad"]
 
 # Numbers a block: 2¹⁶ float32 numbers are 256 KiB, so a formula's few temporaries stay in a core's cache, and NumPy
 # starts to reuse temporaries of that size.
@@ -41,6 +42,11 @@ BLOCK = 1 << 16
 
 # The same for rows: their formulas have more small steps a block, and temporaries that the next cache level holds.
 ROW_BLOCK = 1 << 18
+
+# A C library hands memory back to the system whenever a formula's temporaries are freed, and gets it again, zeroed,
+# for the next block: that takes several times as long as the formula. GNU's keeps twice the size of the largest array
+# that was ever freed, so free one.
+np.empty(1 << 23, np.uint8)
 
 ReductionName = Literal["none", "mean", "sum"]
 Formula = Callable[..., tuple[Any, ...]]
@@ -63,6 +69,29 @@ class _Bound(NamedTuple):
     reduction: str
 
 
+class _Spec(NamedTuple):
+    """What a check may look at: an array without its numbers."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+
+class _Plan(NamedTuple):
+    """What follows from shapes and dtypes alone."""
+
+    dtype: np.dtype  # to compute in
+    out_dtype: np.dtype  # of the result
+    layout: Any  # what the kind of loss has to know of shapes
+
+
 class Loss:
     """A formula with its signature; subclasses walk over its items.
 
@@ -81,7 +110,8 @@ class Loss:
         The result has the promoted dtype of all arrays; or that of `input`, and a gradient requires equal dtypes;
         or all floating arrays must have the same dtype. Names: the promoted dtype of these arrays.
     check : callable, optional
-        Of the given arrays by name, before any is cast; raises where a dtype isn't one the loss takes.
+        Of the shapes and dtypes of the given arrays by name; raises TypeError or ValueError where the loss doesn't
+        take them, whose text gets the loss's name in front.
     prepare : callable, optional
         Of the given arrays by name: returns them with the axes that NumPy's broadcasting needs. Gradients have the
         shapes and dtypes that were given.
@@ -126,6 +156,7 @@ class Loss:
         if sorted(self.names) != sorted(known):
             raise TypeError(f"{self.name}: order {order!r} doesn't have the names of the formula, {sorted(known)}")
         self._positional = sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in self.signature.parameters.values())
+        self._plan = functools.lru_cache(maxsize=128)(self._new_plan)
         self._defaults = {p.name: p.default for p in known.values() if p.default is not p.empty}
 
     def bind(self, args: tuple, kwargs: dict) -> _Bound:
@@ -149,20 +180,32 @@ class Loss:
         for name in self.required:
             if name not in arrays:
                 raise TypeError(f"{self.name}: {name} must be an array, not None")
-        if self.check:
-            self.check(arrays)
         for name in wrt:
             self._check_gradient(arrays, name)
         given, arrays = arrays, self.prepare(arrays) if self.prepare else arrays
-        dtype, out_dtype = self._dtypes(arrays, call.reduction, wrt)
+        specs = tuple([(name, a.shape, a.dtype) for name, a in arrays.items()])
+        plan = self._plan(specs, call.reduction, wrt)
         with np.errstate(all="ignore"):  # overflow to inf and NaN are answers here, as in PyTorch
-            value, gradients = self._run(arrays, call, dtype, out_dtype, wrt, grad_output)
+            value, gradients = self._run(arrays, call, plan, wrt, grad_output)
         if self.prepare:
             pairs = zip(wrt, gradients, strict=True)
             gradients = [g.reshape(given[name].shape).astype(given[name].dtype, copy=False) for name, g in pairs]
         return value, gradients
 
-    def _run(self, arrays, call, dtype, out_dtype, wrt, grad_output):
+    def _new_plan(self, specs: tuple[tuple[str, tuple[int, ...], np.dtype], ...], reduction: str, wrt: tuple[str, ...]):
+        """Check shapes and dtypes; an exception is raised anew on each call, as it isn't cached."""
+        arrays = {name: _Spec(shape, dtype) for name, shape, dtype in specs}
+        if self.check:
+            try:
+                self.check(arrays)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{self.name}: {error}") from None
+        return _Plan(*self._dtypes(arrays, reduction, wrt), self._layout(arrays))
+
+    def _layout(self, arrays: dict[str, _Spec]) -> Any:
+        raise NotImplementedError
+
+    def _run(self, arrays, call, plan, wrt, grad_output):
         raise NotImplementedError
 
     def _check_gradient(self, arrays, name):
@@ -301,6 +344,14 @@ def _argument_name(loss: Loss, which: int | str) -> str:
     return name
 
 
+def must_fit_first(arrays: dict[str, Any]) -> None:
+    """Raise unless all arrays can be broadcast to the shape of the first: a `check` for a loss."""
+    (first, into), *others = [(name, array.shape) for name, array in arrays.items()]
+    for name, shape in others:
+        if not _fits(shape, into):
+            raise ValueError(f"{first} of shape {into} and {name} of shape {shape} don't match")
+
+
 def _decorate(loss: Loss) -> Callable[..., Any]:
     """The public function of a loss."""
 
@@ -323,7 +374,7 @@ def elementwise(
     /,
     *,
     weight: Literal["elements", "weights", "broadcast"] | None = "elements",
-    broadcast: Literal["warn", "raise", "allow", "aligned", "first"] = "warn",
+    broadcast: Literal["warn", "raise", "allow"] = "warn",
     integers: bool = False,
     **options: Any,
 ) -> Any:
@@ -340,9 +391,8 @@ def elementwise(
         The loss takes an array `weight` of the shape of the first array, and a weighted mean divides by the number
         of elements, or by the sum of the weights; or weights may be broadcast, and a mean divides by the number of
         elements. None: the loss takes no weight.
-    broadcast : {"warn", "raise", "allow", "aligned", "first"}
-        What happens where required arrays differ in shape; "aligned" allows it between arrays of equally many axes,
-        "first" where the result has the first array's shape.
+    broadcast : {"warn", "raise", "allow"}
+        What happens where required arrays differ in shape; `check` can be more particular.
     integers : bool
         Whether integers are accepted when nothing has to be divided or differentiated.
     **options
@@ -379,8 +429,10 @@ class _ElementwiseLoss(Loss):
     def _takes_integers(self, reduction):
         return self._integers and reduction != "mean"
 
-    def _run(self, arrays, call, dtype, out_dtype, wrt, grad_output):
-        shape = self._shape(arrays)
+    def _run(self, arrays, call, plan, wrt, grad_output):
+        dtype, out_dtype, (shape, warning) = plan
+        if warning:
+            warnings.warn(warning, stacklevel=4)  # the caller's line
         count = self._count(arrays, call.reduction, shape)
         values = np.empty(shape, out_dtype) if call.reduction == "none" else None
         factor, grad_outputs = self._grad_output(grad_output, () if values is None else shape)
@@ -409,12 +461,12 @@ class _ElementwiseLoss(Loss):
             finished[wrt.index("weight")] -= factor * total / count / count
         return values if values.ndim else values[()], finished
 
-    def _shape(self, arrays):
-        """The broadcast shape of the required arrays; optional ones must fit into it."""
+    def _layout(self, arrays):
+        """The broadcast shape of the required arrays, into which optional ones must fit; and what to warn of."""
         shapes = [arrays[name].shape for name in self.required]
-        shape = shapes[0]
+        shape, warning = shapes[0], None
         if any(other != shape for other in shapes):
-            shape = self._broadcast_shape(shapes)
+            shape, warning = self._broadcast_shape(shapes)
         for name, array in arrays.items():
             if array.shape != shape and name not in self.required:
                 strict = name == "weight" and self._weight != "broadcast"
@@ -422,7 +474,7 @@ class _ElementwiseLoss(Loss):
                     raise ValueError(f"{self.name}: weight must have the shape of input, got {array.shape}, {shape}")
                 if not _fits(array.shape, shape):
                     raise ValueError(f"{self.name}: {name} of shape {array.shape} doesn't fit {shape}")
-        return shape
+        return shape, warning
 
     def _broadcast_shape(self, shapes):
         described = " and ".join(f"{name} of shape {s}" for name, s in zip(self.required, shapes, strict=True))
@@ -430,16 +482,10 @@ class _ElementwiseLoss(Loss):
             shape = np.broadcast_shapes(*shapes)
         except ValueError:
             shape = None
-        aligned = len({len(s) for s in shapes}) == 1
-        refused = {"raise": True, "aligned": not aligned, "first": shape != shapes[0]}
-        if shape is None or refused.get(self._broadcast):
+        if shape is None or self._broadcast == "raise":
             raise ValueError(f"{self.name}: {described} don't match")
-        if self._broadcast == "warn":
-            warnings.warn(
-                f"{self.name}: {described} are broadcast to {shape}, which is rarely what is meant",
-                stacklevel=6,  # the caller's line
-            )
-        return shape
+        warning = f"{self.name}: {described} are broadcast to {shape}, which is rarely what is meant"
+        return shape, warning if self._broadcast == "warn" else None
 
     def _count(self, arrays, reduction, shape):
         """What the sum is divided by: a NumPy number, so that 0 gives inf or NaN, as in PyTorch, and no exception."""
@@ -572,18 +618,19 @@ class _RowwiseLoss(Loss):
         self._broadcast = broadcast
         self._room = room
 
-    def _run(self, arrays, call, dtype, out_dtype, wrt, grad_output):
-        rows, batch = self._rows(arrays)
+    def _run(self, arrays, call, plan, wrt, grad_output):
+        dtype, out_dtype, (layout, batch, longest) = plan
+        rows = {name: self._row_last(array, layout[name]) for name, array in arrays.items()}
         kept, scale = self._kept_and_scale(rows, batch, call)
         values = np.empty(batch, out_dtype) if call.reduction == "none" else None
         factor, grad_outputs = self._grad_output(grad_output, () if values is None else batch)
         factors = dtype.type(factor * scale) if grad_outputs is None and not scale.ndim else factor * scale
         if grad_outputs is not None:
             factors = np.broadcast_to(grad_outputs, batch)
-        written = {name: _Gradient(self._axis, rows[name], batch, dtype) for name in wrt}
+        written = {name: _Gradient(self._axis, layout[name], batch, dtype) for name in wrt}
         total = 0.0
-        for slab in _slabs(batch, self._room * max([math.prod(row.core) for row in rows.values()])):
-            block = [self._block(rows.get(name), batch, slab, dtype) for name in self.formula_arrays]
+        for slab in _slabs(batch, self._room * longest):
+            block = [self._block(name, rows, layout, batch, slab, dtype) for name in self.formula_arrays]
             value, *slopes = self.formula(*block, **call.parameters)
             if kept is not None:
                 value = np.where(kept[slab], value, 0)
@@ -600,27 +647,27 @@ class _RowwiseLoss(Loss):
             return out_dtype.type(total if scale.ndim else total * scale), finished
         return values if values.ndim else values[()], finished
 
-    def _rows(self, arrays):
-        """Each array with its row along the last axes; and the shape over rows."""
+    def _layout(self, arrays):
+        """How each array splits into axes over rows and the row's; the shape over rows; the longest row."""
         cores = self._alternatives[0]
         if len(self._alternatives) > 1 and len({arrays[name].shape for name in self.required}) == 1:
             cores = self._alternatives[1]
         self._check_labels(arrays, cores is self._alternatives[0])
-        rows = {name: self._row_last(name, array, cores[name]) for name, array in arrays.items()}
+        rows = {name: self._split(name, array.shape, cores[name]) for name, array in arrays.items()}
         free = [name for name, row in rows.items() if self._broadcast == "all" and row.core == (1,)]
         _check_sizes(self, arrays, {name: row for name, row in rows.items() if name not in free}, cores)
         if self._axis == "rest" and len({arrays[name].shape[2:] for name in rows if cores[name]}) > 1:
             described = " and ".join(f"{name} of shape {array.shape}" for name, array in arrays.items())
             raise ValueError(f"{self.name}: {described} don't match")
-        return rows, self._batch(arrays, rows)
+        return rows, self._batch(arrays, rows), max([math.prod(row.core) for row in rows.values()])
 
     def _kept_and_scale(self, rows, batch, call):
         """Which rows count, None for all; and the factor that makes the reduction of a sum, one or one each."""
-        whole = [rows[name].array if name in rows else None for name in self.formula_arrays]
+        whole = [rows.get(name) for name in self.formula_arrays]
         kept = self._keep(*whole, **call.parameters) if self._keep else None
         if kept is not None:  # a row that doesn't count needs a label all the same
             for name in self._labels:
-                rows[name] = rows[name]._replace(array=np.where(kept, rows[name].array, 0))
+                rows[name] = np.where(kept, rows[name], 0)
         if call.reduction != "mean":
             return kept, np.float64(1)
         count = self._count(*whole, **call.parameters) if self._count else None
@@ -638,18 +685,23 @@ class _RowwiseLoss(Loss):
             if not indices and dtype.kind != "f":
                 raise TypeError(f"{self.name}: {name} of the shape of input must be floating point, got {dtype}")
 
-    def _row_last(self, name, array, core):
-        """The array with its row along the last axes."""
-        ndim = array.ndim
-        if ndim < len(core):
-            raise ValueError(f"{self.name}: {name} needs {len(core)} axis or more, got shape {array.shape}")
-        if core and ndim > 2 and self._axis == "class":
-            array = np.moveaxis(array, 1, -1)
+    def _split(self, name, shape, core):
+        """The axes over rows, and the row's."""
+        if len(shape) < len(core):
+            raise ValueError(f"{self.name}: {name} needs {len(core)} axis or more, got shape {shape}")
+        if core and len(shape) > 2 and self._axis == "class":
+            shape = (shape[0], *shape[2:], shape[1])
         elif core and self._axis == "rest":
-            lead = array.shape[: min(2, ndim - 1)]
-            array = array.reshape(*lead, math.prod(array.shape[len(lead) :]))
-        split = array.ndim - len(core)
-        return _Rows(array, array.shape[:split], array.shape[split:], name in self._labels)
+            lead = shape[: min(2, len(shape) - 1)]
+            shape = (*lead, math.prod(shape[len(lead) :]))
+        split = len(shape) - len(core)
+        return _Split(shape[:split], shape[split:], name in self._labels)
+
+    def _row_last(self, array, split):
+        """The array with its row along the last axes."""
+        if split.core and array.ndim > 2 and self._axis == "class":
+            return np.moveaxis(array, 1, -1)
+        return array.reshape(split.batch + split.core) if self._axis == "rest" else array
 
     def _batch(self, arrays, rows):
         """The shape over rows."""
@@ -669,21 +721,20 @@ class _RowwiseLoss(Loss):
                 raise ValueError(f"{self.name}: {name} of shape {arrays[name].shape} doesn't fit {described}")
         return batch
 
-    def _block(self, row, batch, slab, dtype):
-        if row is None:
+    def _block(self, name, rows, layout, batch, slab, dtype):
+        if name not in rows:
             return None
-        array = row.array
-        if row.batch:
-            array = (array if row.batch == batch else np.broadcast_to(array, batch + row.core))[slab]
-        if row.is_label and array.dtype.kind != "f":
+        array, split = rows[name], layout[name]
+        if split.batch:
+            array = (array if split.batch == batch else np.broadcast_to(array, batch + split.core))[slab]
+        if split.is_label and array.dtype.kind != "f":
             return array
         return array.astype(dtype, copy=False)
 
 
-class _Rows(NamedTuple):
-    """An array whose last axes are the row's."""
+class _Split(NamedTuple):
+    """How the axes of an array part: over rows, and the row's."""
 
-    array: np.ndarray
     batch: tuple[int, ...]
     core: tuple[int, ...]
     is_label: bool
@@ -692,9 +743,9 @@ class _Rows(NamedTuple):
 class _Gradient:
     """The gradient with respect to one array, written slab by slab."""
 
-    def __init__(self, axis, rows, batch, dtype):
-        self.core = core = rows.core
-        self.shared = bool(batch) and not rows.batch
+    def __init__(self, axis, split, batch, dtype):
+        self.core = core = split.core
+        self.shared = bool(batch) and not split.batch
         self.dtype = dtype
         if self.shared:
             self.array = self.rows = np.zeros(self.core)
@@ -809,14 +860,18 @@ class _BatchwiseLoss(Loss):
         self._labels = labels
         self._count = count
 
-    def _run(self, arrays, call, dtype, out_dtype, wrt, grad_output):
+    def _layout(self, arrays):
+        """The shape of the value."""
         cores, output = self._cores(arrays)
         for name, array in arrays.items():
             if array.ndim != len(cores[name]):
                 raise ValueError(f"{self.name}: {name} needs axes {cores[name]}, got shape {array.shape}")
-        rows = {name: _Rows(array, (), array.shape, False) for name, array in arrays.items()}
+        rows = {name: _Split((), array.shape, False) for name, array in arrays.items()}
         sizes = _check_sizes(self, arrays, rows, cores)
-        shape = tuple(sizes[dim] for dim in output)
+        return tuple(sizes[dim] for dim in output)
+
+    def _run(self, arrays, call, plan, wrt, grad_output):
+        dtype, out_dtype, shape = plan
         given = [self._cast(arrays.get(name), name in self._labels, dtype) for name in self.formula_arrays]
         count = np.float64(math.prod(shape))
         if self._count and call.reduction == "mean":

@@ -22,8 +22,7 @@ pytestmark = [
     pytest.mark.filterwarnings("error:::lossutils"),
     pytest.mark.filterwarnings("ignore:::sklearn"),
 ]
-settings.register_profile("metrics", max_examples=40, deadline=None, derandomize=True)
-PROFILE = settings.get_profile("metrics")
+few_examples = settings(max_examples=40, deadline=None)
 
 SIZES = st.integers(1, 30)
 TWENTIETHS = tuple(np.arange(21) / 20)  # ties, edges of bins, 0 and 1
@@ -85,7 +84,7 @@ def distributions(draw, most=5):
 
 
 @given(labelled())
-@settings(PROFILE)
+@few_examples
 def test_accuracy_and_confusion_matrix_are_scikit_learns(case):
     y_true, y_pred, w = case
     close(M.accuracy_score(y_true, y_pred, sample_weight=w), sk.accuracy_score(y_true, y_pred, sample_weight=w))
@@ -97,7 +96,7 @@ def test_accuracy_and_confusion_matrix_are_scikit_learns(case):
 
 @pytest.mark.parametrize("average", ["micro", "macro", "weighted", None])
 @given(case=labelled(), zero_division=st.sampled_from([0.0, 1.0, np.nan]))
-@settings(PROFILE, max_examples=80)
+@settings(few_examples, max_examples=80)
 def test_precision_recall_and_f1_are_scikit_learns(average, zero_division, case):
     y_true, y_pred, w = case
     options = {"average": average, "sample_weight": w, "zero_division": zero_division}
@@ -111,7 +110,7 @@ def test_precision_recall_and_f1_are_scikit_learns(average, zero_division, case)
 
 
 @given(labelled((0, 1)))
-@settings(PROFILE)
+@few_examples
 def test_binary_precision_recall_and_f1_are_scikit_learns(case):
     y_true, y_pred, w = case
     expected = sk.precision_recall_fscore_support(
@@ -139,7 +138,7 @@ def test_labels_that_do_not_occur_have_rows_and_scores():
 
 
 @given(scored())
-@settings(PROFILE)
+@few_examples
 def test_roc_is_scikit_learns(case):
     y_true, y_score, w = case
     ours = M.roc_curve(y_true, y_score, sample_weight=w)
@@ -149,7 +148,7 @@ def test_roc_is_scikit_learns(case):
 
 
 @given(scored())
-@settings(PROFILE)
+@few_examples
 def test_precision_recall_curve_is_scikit_learns(case):
     y_true, y_score, w = case
     ours = M.precision_recall_curve(y_true, y_score, sample_weight=w)
@@ -160,7 +159,7 @@ def test_precision_recall_curve_is_scikit_learns(case):
 
 
 @given(scored())
-@settings(PROFILE)
+@few_examples
 def test_auc_is_the_probability_that_a_positive_scores_higher(case):
     y_true, y_score, w = case
     w = np.ones(y_true.size) if w is None else w
@@ -172,7 +171,7 @@ def test_auc_is_the_probability_that_a_positive_scores_higher(case):
 
 
 @given(scored())
-@settings(PROFILE)
+@few_examples
 def test_auc_depends_on_the_order_of_scores_alone(case):
     y_true, y_score, w = case
     auc = M.roc_auc_score(y_true, y_score, sample_weight=w)
@@ -192,14 +191,14 @@ def test_average_precision_without_negatives_is_1():
 
 
 @given(forecasts(TWENTIETHS[1:-1]))
-@settings(PROFILE)
+@few_examples
 def test_binary_log_loss_is_scikit_learns(case):
     y_true, y_prob, w = case
     close(M.log_loss(y_true, y_prob, sample_weight=w), sk.log_loss(y_true, y_prob, sample_weight=w, labels=[0, 1]))
 
 
 @given(distributions())
-@settings(PROFILE)
+@few_examples
 def test_multiclass_log_loss_is_scikit_learns(case):
     y_true, y_prob, w = case
     expected = sk.log_loss(y_true, y_prob, sample_weight=w, labels=np.arange(y_prob.shape[1]))
@@ -207,7 +206,7 @@ def test_multiclass_log_loss_is_scikit_learns(case):
 
 
 @given(forecasts())
-@settings(PROFILE)
+@few_examples
 def test_binary_brier_score_is_scikit_learns(case):
     y_true, y_prob, w = case
     expected = sk.brier_score_loss(y_true, y_prob, sample_weight=w, labels=[0, 1], pos_label=1)
@@ -215,7 +214,7 @@ def test_binary_brier_score_is_scikit_learns(case):
 
 
 @given(distributions())
-@settings(PROFILE)
+@few_examples
 def test_multiclass_brier_score_is_scikit_learns(case):
     y_true, y_prob, w = case
     expected = sk.brier_score_loss(y_true, y_prob, sample_weight=w, labels=np.arange(y_prob.shape[1]))
@@ -223,7 +222,7 @@ def test_multiclass_brier_score_is_scikit_learns(case):
 
 
 @given(forecasts(TWENTIETHS[1:-1]))
-@settings(PROFILE)
+@few_examples
 def test_two_columns_are_worth_as_much_as_one_vector(case):
     y_true, p, w = case
     columns = np.column_stack([1 - p, p])
@@ -252,7 +251,7 @@ strategies = st.sampled_from(["uniform", "quantile"])
 
 @pytest.mark.parametrize("n_bins", [None, 1, 3, 10])
 @given(case=forecasts(), strategy=strategies)
-@settings(PROFILE)
+@few_examples
 def test_brier_decomposition_sums_to_the_score(n_bins, case, strategy):
     y_true, y_prob, _ = case
     parts = M.brier_decomposition(y_true, y_prob, n_bins=n_bins, strategy=strategy)
@@ -281,7 +280,7 @@ def test_brier_decomposition_of_one_class_has_no_uncertainty():
 
 @pytest.mark.parametrize("n_bins", [1, 2, 4, 5, 10, 20])
 @given(case=forecasts())
-@settings(PROFILE)
+@few_examples
 def test_calibration_curve_is_scikit_learns_on_edges_and_with_ties(n_bins, case):
     y_true, y_prob, _ = case
     for strategy in ("uniform", "quantile"):
@@ -338,7 +337,7 @@ odd = tuple((2 * np.arange(1000) + 1) / 2000)  # never on the edge of 5, 7, 10 o
 
 @pytest.mark.parametrize("norm", ["l1", "l2", "max"])
 @given(case=forecasts(odd), n_bins=st.sampled_from([1, 5, 7, 10, 15]))
-@settings(PROFILE, max_examples=80)
+@settings(few_examples, max_examples=80)
 def test_binary_calibration_error_is_torchmetrics(norm, n_bins, case):
     y_true, y_prob, _ = case
     theirs = binary_calibration_error(torch.tensor(y_prob), torch.tensor(y_true), n_bins, norm)
@@ -358,7 +357,7 @@ def top_labels(draw):
 
 @pytest.mark.parametrize("norm", ["l1", "l2", "max"])
 @given(case=top_labels())
-@settings(PROFILE)
+@few_examples
 def test_multiclass_calibration_error_is_torchmetrics(norm, case):
     y_true, y_prob = case
     theirs = multiclass_calibration_error(torch.tensor(y_prob), torch.tensor(y_true), 4, 15, norm)
@@ -392,7 +391,7 @@ def test_defaults_of_calibration_error_are_torchmetrics():
 
 
 @given(forecasts(), st.integers(1, 12), strategies)
-@settings(PROFILE)
+@few_examples
 def test_norms_of_calibration_error_are_ordered(case, n_bins, strategy):
     """ECE ≤ root of the squared error ≤ largest error, and none exceeds what no binning could."""
     y_true, y_prob, _ = case
@@ -407,7 +406,7 @@ def test_norms_of_calibration_error_are_ordered(case, n_bins, strategy):
 
 
 @given(forecasts(), st.integers(1, 6))
-@settings(PROFILE)
+@few_examples
 def test_halving_the_bins_never_lowers_the_ece(case, n_bins):
     y_true, y_prob, _ = case
     coarse, fine = (M.calibration_error(y_true, y_prob, n_bins=n) for n in (n_bins, 2 * n_bins))
@@ -473,7 +472,7 @@ costs = st.sampled_from([0.5, 1.0, 4.0, 9.0])
 
 
 @given(forecasts(), costs, costs)
-@settings(PROFILE)
+@few_examples
 def test_expected_cost_counts_both_errors(case, c_fp, c_fn):
     y_true, y_prob, w = case
     y_pred = y_prob >= 0.5
@@ -499,7 +498,7 @@ def test_expected_cost_is_least_at_the_threshold_of_the_costs(c_fp, c_fn):
 
 
 @given(forecasts(), st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 0.95]))
-@settings(PROFILE)
+@few_examples
 def test_net_benefit_is_what_is_left_of_the_prevalence_after_costs(case, t):
     y_true, y_prob, _ = case
     cost = M.expected_cost(y_true, y_prob >= t, c_fp=t / (1 - t), c_fn=1)
@@ -507,7 +506,7 @@ def test_net_benefit_is_what_is_left_of_the_prevalence_after_costs(case, t):
 
 
 @given(forecasts(), st.sampled_from([0.05, 0.3, 0.9]))
-@settings(PROFILE)
+@few_examples
 def test_net_benefit_of_treating_all_and_none(case, t):
     y_true, _, _ = case
     rate = y_true.mean()
@@ -537,7 +536,7 @@ def test_central_intervals_of_a_normal_cover_as_often_as_they_say():
 
 
 @given(st.integers(1, 6), st.integers(1, 9), st.integers(0, 2**32 - 1))
-@settings(PROFILE)
+@few_examples
 def test_perplexity_is_torchmetrics(sequences, tokens, seed):
     rng = np.random.default_rng(seed)
     logits = 3 * rng.normal(size=(sequences, tokens, 7))
@@ -570,7 +569,7 @@ def rankings(draw):
 
 
 @given(rankings())
-@settings(PROFILE, max_examples=150)
+@settings(few_examples, max_examples=150)
 def test_ndcg_is_scikit_learns_and_torchmetrics(case):
     relevance, scores, k = case
     ours = M.ndcg_score(relevance, scores, k=k)
@@ -614,7 +613,7 @@ BINNED = {
 
 
 @given(scored(TWENTIETHS[1:-1]), st.randoms(use_true_random=False))
-@settings(PROFILE)
+@few_examples
 def test_no_metric_depends_on_the_order_of_cases(case, random):
     y_true, y_prob, w = case
     order = random.sample(range(y_true.size), y_true.size)
@@ -637,7 +636,7 @@ def test_no_metric_depends_on_the_order_of_cases(case, random):
 
 
 @given(scored(TWENTIETHS[1:-1]), st.data())
-@settings(PROFILE)
+@few_examples
 def test_a_weight_of_two_counts_as_two_cases(case, data):
     y_true, y_prob, _ = case
     w = data.draw(arrays(y_true.size, range(4)))

@@ -1,6 +1,7 @@
 """The package as a whole: light to import, arrows that run one way, data that are what they say."""
 
 import ast
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -60,3 +61,21 @@ def test_split_is_a_partition_and_checks_its_fractions():
     assert sorted(np.concatenate(parts)) == list(range(101))
     with pytest.raises(ValueError, match="less than 1"):
         datasets.split(10, 0.5, 0.5)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only GNU's C library gives memory back so eagerly")
+def test_temporaries_of_blocks_are_not_fetched_from_the_system_again():
+    code = """
+import resource
+import numpy as np
+import lossutils.functional as F
+
+x, t = np.zeros((2, 4 * 65536), np.float32)
+for calls in (3, 50):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(calls):
+        F.huber_loss(x, t)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    faults = int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    assert faults < 50 * 4 * 64, "one temporary of one block is 64 pages"

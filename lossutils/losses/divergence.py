@@ -22,7 +22,7 @@ __all__ = [
 def _both_floating(arrays):
     for name, array in arrays.items():
         if array.dtype.kind != "f":
-            raise TypeError(f"kl_div: {name} must be floating point, got {array.dtype}")
+            raise TypeError(f"{name} must be floating point, got {array.dtype}")
 
 
 @elementwise(

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from lossutils.engine import elementwise, rowwise
+from lossutils.engine import elementwise, must_fit_first, rowwise
 from lossutils.numerics import log1p, sign
 
 __all__ = [
@@ -389,7 +389,7 @@ def _horner(coefficients, x):
     return total
 
 
-@elementwise(weight="weights", broadcast="first")
+@elementwise(weight="weights", broadcast="allow", check=must_fit_first)
 def gaussian_crps(input, target, sigma):
     """Continuous ranked probability score of a normal distribution: absolute error, less a credit for honest doubt.
 

@@ -7,7 +7,7 @@ turns 0 into −1 where a batch has no other labels than 0 and 1.)
 
 import numpy as np
 
-from lossutils.engine import elementwise, rowwise
+from lossutils.engine import elementwise, must_fit_first, rowwise
 from lossutils.numerics import along_last, softplus_and_slope
 
 __all__ = [
@@ -243,7 +243,13 @@ def zero_one_loss(input, target):
     return np.subtract(1, right, dtype=input.dtype), 0
 
 
-@elementwise(weight=None, broadcast="first", dtype=("input",), constant=("target",))
+@elementwise(
+    weight=None,
+    broadcast="allow",
+    dtype=("input",),
+    check=must_fit_first,
+    constant=("target",),
+)
 def soft_margin_loss(input, target):
     """Soft margin loss, log(1 + exp(−target · input)): the logistic loss, for labels −1 and 1.
 

@@ -12,7 +12,18 @@ from lossutils.numerics import log1p, softmax_parts, softplus_and_slope
 __all__ = ["bpr_loss", "listnet_loss", "listwise_softmax_loss", "margin_ranking_loss", "relevance_diversity_loss"]
 
 
-@elementwise(weight=None, broadcast="aligned", order="input1, input2, target, margin, reduction")
+def _as_many_axes(arrays):
+    if len({array.ndim for array in arrays.values()}) > 1:
+        described = " and ".join(f"{name} of shape {array.shape}" for name, array in arrays.items())
+        raise ValueError(f"{described} don't have equally many axes")
+
+
+@elementwise(
+    weight=None,
+    broadcast="allow",
+    check=_as_many_axes,
+    order="input1, input2, target, margin, reduction",
+)
 def margin_ranking_loss(input1, input2, target, *, margin: float = 0):
     """Pairwise hinge, max(0, margin − target·(input1 − input2)): the right one must lead by the margin.
 

@@ -16,7 +16,7 @@ __all__ = ["ctc_loss", "linear_cross_entropy"]
 def _ctc_dtypes(arrays):
     for name in ("targets", "input_lengths", "target_lengths"):
         if arrays[name].dtype.kind == "f" and arrays[name].size:
-            raise TypeError(f"ctc_loss: {name} must be integers, got {arrays[name].dtype}")
+            raise TypeError(f"{name} must be integers, got {arrays[name].dtype}")
 
 
 def _ctc_count(log_probs, targets, input_lengths, target_lengths, *, blank=0, zero_infinity=False):
@@ -187,19 +187,14 @@ def _linear_dtypes(arrays):
     indices = arrays["target"].dtype.kind != "f"
     for name in ("input", "linear_weight", "linear_bias", *(["weight"] if indices else [])):
         if name in arrays and (arrays[name].dtype != dtype or dtype.kind != "f"):
-            raise TypeError(
-                f"linear_cross_entropy: {name} must be floating point, and of input's dtype, {dtype}; "
-                f"got {arrays[name].dtype}"
-            )
+            raise TypeError(f"{name} must be floating point, and of input's dtype, {dtype}; got {arrays[name].dtype}")
     target, axes_of_logits = arrays["target"], arrays["input"].ndim + arrays["linear_weight"].ndim - 2
     if arrays["linear_weight"].ndim < 2:
-        raise ValueError(
-            f"linear_cross_entropy: linear_weight needs two axes or more, got shape {arrays['linear_weight'].shape}"
-        )
+        raise ValueError(f"linear_weight needs two axes or more, got shape {arrays['linear_weight'].shape}")
     if target.ndim == axes_of_logits and indices:
-        raise TypeError(f"linear_cross_entropy: target of the logits' shape must be floating point, got {target.dtype}")
+        raise TypeError(f"target of the logits' shape must be floating point, got {target.dtype}")
     if target.ndim == axes_of_logits - 1 and target.dtype not in (np.int64, np.uint8):
-        raise TypeError(f"linear_cross_entropy: target must be int64 class indices, got {target.dtype}")
+        raise TypeError(f"target must be int64 class indices, got {target.dtype}")
 
 
 def _linear_count(
