@@ -36,9 +36,9 @@ from numpy.typing import ArrayLike
 
 __all__ = ["LossFunction", "batchwise", "elementwise", "must_fit_first", "rowwise", "source", "value_and_grad"]
 
-# Numbers a block: 2¹⁶ float32 numbers are 256 KiB, so a formula's few temporaries stay in a core's cache, and NumPy
-# starts to reuse temporaries of that size.
-BLOCK = 1 << 16
+# Numbers a block: 2¹⁷ float32 numbers are 512 KiB. A formula's few temporaries then stay in a core's caches; NumPy
+# starts to reuse temporaries at half of that size; and what a block costs besides is little.
+BLOCK = 1 << 17
 
 # The same for rows: their formulas have more small steps a block, and temporaries that the next cache level holds.
 ROW_BLOCK = 1 << 18
@@ -761,9 +761,10 @@ class _Gradient:
         if isinstance(slope, tuple):
             slope, share = slope
             factors = share * factors
+        if factors.dtype != self.dtype:
+            factors = factors.astype(self.dtype)
         if factors.ndim:
             factors = factors.reshape(factors.shape + ones)
-        factors = factors.astype(self.dtype, copy=False)
         if self.shared:
             part = np.broadcast_to(slope * factors, batch + self.core)
             if kept is not None:
@@ -957,7 +958,8 @@ def _total(value: np.ndarray) -> Any:
     """The sum in float64 (of integers: int64).
 
     A large float32 array is first folded thrice, which costs a third of summing it in float64; the roundings of
-    thousands of pairs average out. Where a pair overflows, it is summed in float64 after all.
+    thousands of pairs average out, and a sum of equal numbers stays exact. Where a pair overflows, it is summed in
+    float64 after all.
     """
     if value.dtype == _SINGLE and value.ndim == 1 and value.size >= 8192 and value.size % 8 == 0:
         half = value.size // 2

@@ -3,6 +3,8 @@
 All take and return arrays of one floating dtype, and change no argument.
 """
 
+import functools
+
 import numpy as np
 
 __all__ = [
@@ -139,13 +141,15 @@ def softplus_and_slope(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Source: with e = e^−|x|, log(1 + eˣ) = max(x, 0) + log1p(e), and σ(x) = (1 if x > 0 else e) / (1 + e).
     """
-    e = np.exp(-np.abs(x))
-    whole = 1 + e
-    share = 1 / whole
-    value = (e - (whole - 1)) * share  # what rounding lost, as in `log1p`
-    value += np.log(whole)
+    e = np.abs(x)  # in place from here on, in three quarters of the time
+    np.negative(e, out=e)
+    np.exp(e, out=e)
+    value = log1p_unit(e)
     value += np.clip(x, 0, np.inf)
-    return value, np.maximum(e, x > 0) * share
+    slope = np.maximum(e, x > 0)
+    e += 1
+    slope /= e
+    return value, slope
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -333,7 +337,8 @@ def exp_difference(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     of Computer Programming, volume 2, section 4.2.2, theorem B. To first order, exp(d + lost) = exp(d)·(1 + lost).
     """
     exponentials = x - y
-    lowest = exponentials.min(initial=0) if x.dtype == np.float32 else 0
+    single = x.dtype == np.float32 and x.size
+    lowest = exponentials.item(exponentials.argmin()) if single else 0  # twice as fast as min
     np.exp(exponentials, out=exponentials)
     if lowest < -16:  # nearer to 0 the error is less than that of exp
         difference = x - y
@@ -422,6 +427,12 @@ def along_last(index: np.ndarray) -> tuple[np.ndarray, ...]:
     return *(np.arange(length).reshape((-1,) + (1,) * (n - 1 - k)) for k, length in enumerate(index.shape)), index
 
 
+@functools.cache
+def _ones(length, dtype):
+    """At most 1024 of them; making them takes as long as adding up ten short rows."""
+    return np.ones(length, dtype)
+
+
 def sum_last(x: np.ndarray) -> np.ndarray:
     """The sum along the last axis, exact to a few roundings, and fast also where that axis is short.
 
@@ -445,7 +456,7 @@ def sum_last(x: np.ndarray) -> np.ndarray:
     """
     length = x.shape[-1]
     if length <= (1024 if x.flags.c_contiguous else 64):
-        return x @ np.ones(length, x.dtype)
+        return x @ _ones(length, x.dtype)
     return x.sum(axis=-1, dtype=np.float64)
 
 

@@ -1,33 +1,36 @@
 """Break each formula in plausible ways and see that the tests notice: ``python tests/mutation.py [family…]``.
 
 Every function of a family is parsed, and one place at a time is changed: an operator, a constant, a comparison, a
-minimum for a maximum, a sign, an axis, the order of what is returned. A mutant first meets the cases of its family in
-this process; one that survives meets the whole test files of its family and of what holds for all losses. A mutant
+minimum for a maximum, a sign, an axis, the order of what is returned. Each mutant has a process of its own, where it
+first meets the cases of its family, and then all test files of its family and of what holds for all losses. A mutant
 that survives both is printed, and makes the exit code 1.
 """
 
 import argparse
 import ast
+import contextlib
 import copy
 import importlib
+import multiprocessing
 import os
-import shutil
-import subprocess
+import signal
 import sys
-import tempfile
 import types
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 import test_losses
 from cases import all_cases
 from tqdm import tqdm
 
 import lossutils.functional as F
+from lossutils import losses
 
-ROOT = Path(__file__).parents[1]
-LOSSES = ROOT / "lossutils" / "losses"
+HERE = Path(__file__).parent
+LOSSES = Path(losses.__file__).parent
+SECONDS = 300  # a mutant that takes longer has been noticed: it never comes to an end
 
 OPERATORS = {
     ast.Add: ast.Sub,
@@ -135,57 +138,63 @@ def changes(node: ast.AST) -> Iterator[tuple[str, object]]:
                     yield f"result {i} halved", lambda n, i=i, half=half: n.value.elts.__setitem__(i, half)
 
 
-def killed_by_cases(mutant: Mutant) -> bool:
-    """Whether the cases of the mutated losses notice it, in this process."""
-    module = types.ModuleType(f"lossutils.losses.{mutant.family}")
+def survives(mutant: Mutant) -> bool:
+    """Whether no test notices the mutant, which takes the place of its family in this process for good."""
+    signal.signal(signal.SIGALRM, stop)
+    signal.alarm(SECONDS)
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        try:
+            names = put_in_place(mutant)
+            return not is_noticed_by_cases(mutant, names) and not is_noticed_by_tests(mutant, names)
+        except Exception:
+            return False
+
+
+def stop(*_):
+    raise TimeoutError
+
+
+def survivor(mutant: Mutant) -> Mutant | None:
+    return mutant if survives(mutant) else None
+
+
+def put_in_place(mutant: Mutant) -> list[str]:
+    """Replace the family's functions everywhere they are looked up; return the names of its losses."""
+    name = f"lossutils.losses.{mutant.family}"
+    module = types.ModuleType(name)
     module.__file__ = str(LOSSES / f"{mutant.family}.py")
-    originals = {}
-    try:
-        exec(compile(mutant.tree, module.__file__, "exec"), module.__dict__)
-        originals = {name: getattr(F, name) for name in module.__all__}
-        for name in originals:
-            setattr(F, name, getattr(module, name))
-        cases = [case for case in all_cases() if case.name in module.__all__]
-        touched = [c for c in cases if c.name == mutant.function] or cases
-        return any(is_noticed(case) for case in touched)
-    except Exception:
-        return True
-    finally:
-        for name, function in originals.items():
-            setattr(F, name, function)
+    exec(compile(mutant.tree, module.__file__, "exec"), module.__dict__)
+    sys.modules[name] = module
+    setattr(losses, mutant.family, module)
+    for loss in module.__all__:
+        setattr(F, loss, getattr(module, loss))
+    return module.__all__
 
 
-def is_noticed(case) -> bool:
+def is_noticed_by_cases(mutant: Mutant, names: list[str]) -> bool:
+    """The quickest tests first: values by hand and the references, on few draws."""
+    cases = [case for case in all_cases() if case.name in names]
+    touched = [case for case in cases if case.name == mutant.function] or cases
+    draws = [(np.float64, 1), (np.float32, 1), *((np.float64, seed) for seed in range(2, 6))]
+    agrees = test_losses.test_value_gradients_and_dtypes_are_the_references.hypothesis.inner_test
     try:
-        for i in range(len(case.hand)):
-            test_losses.test_value_by_hand(case, i)
-        for dtype in (np.float64, np.float32):
-            test_losses.test_value_gradients_and_dtypes_are_the_references.hypothesis.inner_test(case, dtype, 1)
-        for seed in range(2, 6):
-            test_losses.test_value_gradients_and_dtypes_are_the_references.hypothesis.inner_test(case, np.float64, seed)
+        for case in touched:
+            for i in range(len(case.hand)):
+                test_losses.test_value_by_hand(case, i)
+            for dtype, seed in draws:
+                agrees(case, dtype, seed)
     except Exception:
         return True
     return False
 
 
-def killed_by_tests(mutant: Mutant) -> bool:
-    """Whether the test files notice it, run on a copy of the package."""
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copytree(ROOT / "lossutils", Path(folder) / "lossutils", ignore=shutil.ignore_patterns("__pycache__"))
-        (Path(folder) / "lossutils" / "losses" / f"{mutant.family}.py").write_text(ast.unparse(mutant.tree))
-        files = [f"tests/test_{mutant.family}.py", "tests/test_losses.py", "tests/test_extremes.py"]
-        names = importlib.import_module(f"lossutils.losses.{mutant.family}").__all__
-        # -P: the copy, not the working directory, is where lossutils is found
-        command = [sys.executable, "-P", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-o", "addopts="]
-        chosen = ["-k", " or ".join([*names, f"test_{mutant.family}"])]
-        run = subprocess.run(
-            [*command, *chosen, *[f for f in files if (ROOT / f).exists()]],
-            cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": folder},
-            capture_output=True,
-            timeout=900,
-        )
-        return run.returncode == 1
+def is_noticed_by_tests(mutant: Mutant, names: list[str]) -> bool:
+    """All tests of the family, and of the touched losses among those of all losses."""
+    touched = [mutant.function] if mutant.function in names else names
+    files = [f"test_{mutant.family}.py", "test_losses.py", "test_extremes.py"]
+    chosen = ["-k", " or ".join([*touched, f"test_{mutant.family}"])]
+    options = ["-x", "-q", "-o", "addopts=", "-p", "no:cacheprovider", "--hypothesis-profile=ci"]
+    return pytest.main([*options, *chosen, *[str(HERE / file) for file in files]]) == pytest.ExitCode.TESTS_FAILED
 
 
 def main() -> int:
@@ -193,19 +202,20 @@ def main() -> int:
     families = sorted(path.stem for path in LOSSES.glob("*.py") if path.stem != "__init__")
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("families", nargs="*", help=f"of {', '.join(families)}; all if none is given")
-    parser.add_argument("--quick", action="store_true", help="the cases in this process only")
     arguments = parser.parse_args()
     np.seterr(all="ignore")
-    survivors, count = [], 0
-    for family in arguments.families or families:
-        for mutant in tqdm(list(mutants(family)), desc=family, disable=None):
-            count += 1
-            if mutant.key in EQUIVALENT or killed_by_cases(mutant):
-                continue
-            if arguments.quick or not killed_by_tests(mutant):
-                survivors.append(mutant)
+    chosen = arguments.families or families
+    for family in chosen:  # loaded once, before the processes part; nothing computes here: threads don't survive that
+        importlib.import_module(f"test_{family}")
+    todo = [mutant for family in chosen for mutant in mutants(family) if mutant.key not in EQUIVALENT]
+    survivors = 0
+    with multiprocessing.get_context("fork").Pool(os.cpu_count(), maxtasksperchild=1) as pool:
+        tried = pool.imap(survivor, todo)
+        for mutant in tqdm(tried, total=len(todo), unit=" mutants", disable=None):
+            if mutant:
+                survivors += 1
                 tqdm.write(f"survives: {mutant}")
-    print(f"{count} mutants, {len(survivors)} survive, {len(EQUIVALENT)} are known to compute the same")
+    print(f"{len(todo)} mutants, {survivors} survive; {len(EQUIVALENT)} more are known to compute the same")
     return bool(survivors)
 
 

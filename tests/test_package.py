@@ -78,4 +78,4 @@ for calls in (3, 50):
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
     faults = int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
-    assert faults < 50 * 4 * 64, "one temporary of one block is 64 pages"
+    assert faults < 50 * 2 * 128, "one temporary of one block is 128 pages"

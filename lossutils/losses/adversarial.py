@@ -55,7 +55,7 @@ def minimax_discriminator_loss(real, fake):
     >>> round(float(F.minimax_discriminator_loss([0.0], [0.0])), 4)  # undecided: 2 log 2
     1.3863
 
-    Source: Goodfellow et al. (2014), Generative Adversarial Networks, arXiv:1406.2661, equation 1, negated.
+    Source: Goodfellow et al. (2014), Generative Adversarial Nets, arXiv:1406.2661, equation 1, negated.
     """
     value_real, slope_real = softplus_and_slope(-real)  # −log σ(x) = softplus(−x)
     value_fake, slope_fake = softplus_and_slope(fake)  # −log(1 − σ(x)) = softplus(x)
@@ -327,9 +327,10 @@ def wasserstein_discriminator_loss(real, fake):
     >>> float(F.wasserstein_discriminator_loss([3.0, 1.0], [0.0, 1.0]))
     -1.5
 
-    Source: Arjovsky, Chintala and Bottou (2017), Wasserstein GAN, arXiv:1701.07875, who clip the critic's weights.
-    The gradient penalty of Gulrajani et al. (2017), arXiv:1704.00028, needs the critic's derivative in its input, so
-    it is computed where the critic is (``torch.autograd.grad`` with ``create_graph=True``) and added to this loss.
+    Source: Arjovsky, Chintala and Bottou (2017), Wasserstein Generative Adversarial Networks, arXiv:1701.07875, who
+    clip the critic's weights. The gradient penalty of Gulrajani et al. (2017), arXiv:1704.00028, needs the critic's
+    derivative in its input, so it is computed where the critic is (``torch.autograd.grad`` with
+    ``create_graph=True``) and added to this loss.
     """
     return fake - real, -1, 1
 

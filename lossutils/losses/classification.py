@@ -41,7 +41,7 @@ def _is_label(input, target, *_, ignore_index=None, **__):
         return None
     if target.shape != input.shape[:-1]:
         raise ValueError(f"input of shape {input.shape} and target of shape {target.shape} don't match")
-    unsigned = target.view(f"u{target.itemsize}")  # −1 is huge here
+    unsigned = target.view(np.uint64) if target.itemsize == 8 else target  # −1 is huge here
     within = not target.size or unsigned.item(unsigned.argmax()) < classes
     if within and (ignore_index is None or ignore_index not in range(classes)):
         return None
@@ -165,7 +165,7 @@ def cross_entropy(input, target, weight=None, *, ignore_index: int = -100, label
     1.9287498479639178e-22
 
     Source: Good (1952), Rational Decisions, doi:10.1111/j.2517-6161.1952.tb00104.x; label smoothing: Szegedy
-    et al. (2015), arXiv:1512.00567.
+    et al. (2016), arXiv:1512.00567.
     """
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing must be in [0, 1], got {label_smoothing}")
@@ -379,7 +379,7 @@ def logit_adjusted_cross_entropy(input, target, prior, *, tau: float = 1.0):
     >>> round(float(F.logit_adjusted_cross_entropy([0.0, 0.0], 1, prior=[3, 1])), 4)  # log 4: one in four
     1.3863
 
-    Source: Menon et al. (2020), Long-tail learning via logit adjustment, arXiv:2007.07314.
+    Source: Menon et al. (2021), Long-tail learning via logit adjustment, arXiv:2007.07314.
     """
     if not prior.min(initial=1) > 0:
         raise ValueError(f"logit_adjusted_cross_entropy: prior must be positive, got {prior.min()}")

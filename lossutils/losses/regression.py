@@ -148,7 +148,7 @@ def huber_loss(input, target, *, delta: float = 1.0):
         raise ValueError(f"huber_loss: delta must be positive, got {delta}")
     residual = input - target
     slope = np.clip(residual, -delta, delta)  # the gradient is the clipped residual …
-    return slope * (residual - 0.5 * slope), slope  # … and gives both branches of the value
+    return slope * (-0.5 * slope + residual), slope  # … and gives both branches of the value
 
 
 @elementwise(weight=None)
@@ -191,7 +191,7 @@ def smooth_l1_loss(input, target, *, beta: float = 1.0):
     if residual.dtype.type(beta) == 0:
         return np.abs(residual), sign(residual)
     slope = np.clip(residual / beta, -1, 1)
-    return slope * (residual - 0.5 * beta * slope), slope
+    return slope * (-0.5 * beta * slope + residual), slope
 
 
 @elementwise

@@ -49,6 +49,8 @@ class Case:
         What has a value of its own when nothing is reduced: elements (all arrays broadcast), rows along the last axis,
         the batch as a whole (permuting it permutes values), rows along the class axis (axis 1).
     reductions : tuple of str
+    gradient_differs : str
+        Why the gradient isn't the derivative of the value, where that is meant.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Case:
     better_on_average: Callable[[Arrays], Arrays] | None = None
     items: str = "elements"
     reductions: tuple[str, ...] = ("none", "mean", "sum")
+    gradient_differs: str = ""
 
     def __str__(self) -> str:
         return "-".join([self.name, *(f"{k}={getattr(v, '__name__', v)}" for k, v in self.parameters.items())])

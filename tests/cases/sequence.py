@@ -5,7 +5,7 @@ from math import log
 import numpy as np
 
 import lossutils.functional as F
-from cases import Case, torch
+from cases import Case
 from lossutils import value_and_grad
 
 # ---- connectionist temporal classification
@@ -52,13 +52,6 @@ def some_too_short(rng):
     arrays = speech(rng)
     arrays["input_lengths"][0] = max(arrays["target_lengths"][0] - 1, 0)
     return arrays
-
-
-def ctc(reduction, **arguments):
-    return torch.nn.functional.ctc_loss(**arguments, reduction=reduction)
-
-
-ctc.not_a_derivative = "as PyTorch's, this gradient is the derivative only after log_softmax: test_sequence.py"
 
 
 def expected_labels(arrays):
@@ -126,7 +119,11 @@ def downhill(arrays):
     return arrays | {"input": arrays["input"] - 0.01 * slope}
 
 
-CTC = {"wrt": ("log_probs",), "reference": ctc, "items": "batch"}
+CTC = {
+    "wrt": ("log_probs",),
+    "items": "batch",
+    "gradient_differs": "as PyTorch's, it is the derivative only after log_softmax: test_sequence.py",
+}
 LAYER = ("input", "linear_weight")
 BIASED = (*LAYER, "linear_bias")
 ALL_FLOATS = (*LAYER, "target", "linear_bias", "weight")
