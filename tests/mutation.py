@@ -18,6 +18,7 @@ import sys
 import types
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -67,11 +68,14 @@ NAMES = {
 EQUIVALENT: dict[tuple[str, str, str], str] = {}
 
 
-class Mutant:
-    """A family's source with one place changed."""
+class Mutant(NamedTuple):
+    """A family's source with one place changed, or with none."""
 
-    def __init__(self, family: str, function: str, line: str, change: str, tree: ast.Module):
-        self.family, self.function, self.line, self.change, self.tree = family, function, line, change, tree
+    family: str
+    function: str = ""
+    line: str = ""
+    change: str = ""
+    place: tuple[int, int, int] | None = None  # the statement in the file, the node in it, the change at the node
 
     def __str__(self) -> str:
         return f"{self.family}.{self.function}: `{self.line}`: {self.change}"
@@ -80,24 +84,31 @@ class Mutant:
     def key(self) -> tuple[str, str, str]:
         return self.family, self.line, self.change
 
+    def tree(self) -> ast.Module:
+        tree = ast.parse(source_of(self.family))
+        if self.place:
+            statement, i, which = self.place
+            node = list(ast.walk(tree.body[statement]))[i]
+            _, mutate = list(changes(node))[which]
+            mutate(node)
+        return ast.fix_missing_locations(tree)
+
+
+def source_of(family: str) -> str:
+    return (LOSSES / f"{family}.py").read_text(encoding="utf-8")
+
 
 def mutants(family: str) -> Iterator[Mutant]:
     """Every mutant of a family's functions; error checks and docstrings are left alone."""
-    source = (LOSSES / f"{family}.py").read_text(encoding="utf-8")
-    lines = source.splitlines()
-    tree = ast.parse(source)
-    for place, function in enumerate(tree.body):
+    lines = source_of(family).splitlines()
+    for statement, function in enumerate(ast.parse(source_of(family)).body):
         if not isinstance(function, ast.FunctionDef):
             continue
         for i, node in enumerate(ast.walk(function)):
-            if isinstance(node, ast.expr | ast.stmt) and in_check_or_signature(function, node):
-                continue
-            for change, mutate in changes(node):
-                changed = copy.deepcopy(tree)
-                mutate(list(ast.walk(changed.body[place]))[i])
-                ast.fix_missing_locations(changed)
-                line = lines[getattr(node, "lineno", function.lineno) - 1].strip()
-                yield Mutant(family, function.name, line, change, changed)
+            if isinstance(node, ast.expr | ast.stmt) and not in_check_or_signature(function, node):
+                line = lines[node.lineno - 1].strip()
+                for which, (change, _) in enumerate(changes(node)):
+                    yield Mutant(family, function.name, line, change, (statement, i, which))
 
 
 def in_check_or_signature(function: ast.FunctionDef, node: ast.AST) -> bool:
@@ -163,7 +174,7 @@ def put_in_place(mutant: Mutant) -> list[str]:
     name = f"lossutils.losses.{mutant.family}"
     module = types.ModuleType(name)
     module.__file__ = str(LOSSES / f"{mutant.family}.py")
-    exec(compile(mutant.tree, module.__file__, "exec"), module.__dict__)
+    exec(compile(mutant.tree(), module.__file__, "exec"), module.__dict__)
     sys.modules[name] = module
     setattr(losses, mutant.family, module)
     for loss in module.__all__:
@@ -207,9 +218,13 @@ def main() -> int:
     chosen = arguments.families or families
     for family in chosen:  # loaded once, before the processes part; nothing computes here: threads don't survive that
         importlib.import_module(f"test_{family}")
+    unchanged = [Mutant(family) for family in chosen]
     todo = [mutant for family in chosen for mutant in mutants(family) if mutant.key not in EQUIVALENT]
     survivors = 0
     with multiprocessing.get_context("fork").Pool(os.cpu_count(), maxtasksperchild=1) as pool:
+        for mutant in unchanged:
+            if not pool.apply(survives, [mutant]):
+                sys.exit(f"{mutant.family}: the tests fail without any change, so they would tell nothing")
         tried = pool.imap(survivor, todo)
         for mutant in tqdm(tried, total=len(todo), unit=" mutants", disable=None):
             if mutant:

@@ -128,6 +128,17 @@ def test_kl_div_raises_where_torch_does(arguments, message):
         F.kl_div(**arguments)
 
 
+def test_kl_div_in_single_precision_is_exact_where_the_distributions_nearly_agree():
+    target = RNG.uniform(1e-6, 1, size=300).astype(np.float32)
+    near = np.log(target) * (1 + RNG.choice([-1e-7, 3e-6, -1e-3, 0.1], size=300))
+    input = near.astype(np.float32)
+    value, (by_input, by_target) = value_and_grad(F.kl_div, (0, 1))(input, target, "none")
+    ratios = [mp.log(p) - x for p, x in zip(exactly(target), exactly(input), strict=True)]
+    assert_right(value, [p * ratio for p, ratio in zip(exactly(target), ratios, strict=True)])
+    assert_right(by_input, [-p for p in exactly(target)])
+    assert_right(by_target, [ratio + 1 for ratio in ratios])
+
+
 def test_kl_div_of_floats_of_two_widths_is_torchs():
     for dtypes in itertools.product((np.float16, np.float32, np.float64), repeat=2):
         input, target = (a.astype(d) for a, d in zip((np.log(P), Q), dtypes, strict=True))

@@ -74,12 +74,17 @@ def kl_div(input, target, *, log_target: bool = False):
     arguments is PyTorch's: prediction first, though the divergence is written KL(target ‖ prediction).
     """
     p = np.exp(target) if log_target else target
-    log_ratio = (target if log_target else np.log(target)) - input
+    log_ratio = target - input if log_target else _log_ratio(target, input)
     value = p * log_ratio if np.minimum.reduce(p, initial=1) > 0 else _times_log_ratio(p, log_ratio, input)
     if log_target:
         return value, np.negative(p, out=p), np.subtract(value, p, out=log_ratio)
     log_ratio += 1
     return value, -p, log_ratio
+
+
+def _log_ratio(p, log_q):
+    """log p − log q, where rounding log p to single precision would be seen if the two are close."""
+    return np.subtract(np.log(p, dtype=np.float64), log_q).astype(p.dtype, copy=False)
 
 
 def _times_log_ratio(p, log_ratio, input):
