@@ -38,6 +38,8 @@ __all__ = ["LossFunction", "batchwise", "elementwise", "must_fit_first", "rowwis
 
 # Numbers a block: 2¹⁷ float32 numbers are 512 KiB. A formula's few temporaries then stay in a core's caches; NumPy
 # starts to reuse temporaries at half of that size; and what a block costs besides is little.
+# One thread takes block after block: two were no faster where memory is the limit (squared error, Huber), 1.1 to 1.6
+# times as fast where exponentials are, and slower on 10⁶ numbers.
 BLOCK = 1 << 17
 
 # The same for rows: their formulas have more small steps a block, and temporaries that the next cache level holds.

@@ -18,6 +18,7 @@ from lossutils.engine import Loss, LossFunction, value_and_grad
 __all__ = ["Comparison", "compare", "verify"]
 
 STORED = "torch_reference.json"
+NO_TORCH = "(PyTorch isn't available here, and a browser can't have it: these are its answers, stored earlier.)"
 
 # What is compared and stored: every loss and parameter that a chapter verifies.
 VERIFIED: list[tuple[str, dict[str, float]]] = [
@@ -65,6 +66,7 @@ def verify(function: LossFunction, **parameters: float) -> None:
     A loss that PyTorch lacks is compared with its textbook formula, typed into PyTorch as it stands and
     differentiated by autograd. A row that differs gives PyTorch's answer "for" the exact one, and ours. Verdicts
     and orders of magnitude are printed, no digits of rounding error, so that the table is the same on every machine.
+    Where PyTorch isn't installed, its stored answers stand in for it, and a line says so.
 
     Parameters
     ----------
@@ -96,9 +98,12 @@ def verify(function: LossFunction, **parameters: float) -> None:
     """
     name = _loss_of(function).name
     other = "its textbook formula in PyTorch" if name in _TEXTBOOK else "PyTorch"
+    rows = compare(function, **parameters)
     print(f"{_described(name, parameters)} beside {other}: value and gradient of the mean")
+    if not _has_torch():
+        print(NO_TORCH)
     print(f"{'case':<36}  {'verdict':<9}  relative difference")
-    for row in compare(function, **parameters):
+    for row in rows:
         verdict = "agrees" if row.agrees else "DIFFERS"
         print(f"{row.case:<36}  {verdict:<9}  {_difference(row)}")
 
@@ -179,8 +184,12 @@ def _described(name: str, parameters: dict[str, float]) -> str:
 # ---- PyTorch's answers, live or stored
 
 
+def _has_torch() -> bool:
+    return importlib.util.find_spec("torch") is not None
+
+
 def _answers(name: str, parameters: dict[str, float]) -> dict[str, tuple[Any, Any]]:
-    if importlib.util.find_spec("torch"):
+    if _has_torch():
         return {case: _ask_torch(name, parameters, *arrays) for case, arrays in _cases().items()}
     stored = json.loads(resources.files("lossutils.data").joinpath(STORED).read_text())
     described = _described(name, parameters)

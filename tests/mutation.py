@@ -15,6 +15,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tomllib
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,8 +65,11 @@ NAMES = {
     "max": "min",
 }
 
-# Mutants that compute the same, by family, line of code, and change, with the reason.
-EQUIVALENT: dict[tuple[str, str, str], str] = {}
+
+def equivalent() -> dict[tuple[str, str, str], str]:
+    """Why a mutant computes the same, by family, line, and change."""
+    entries = tomllib.loads((HERE / "equivalent_mutants.toml").read_text(encoding="utf-8"))["mutant"]
+    return {(e["family"], e["line"], change): e["reason"] for e in entries for change in e["changes"]}
 
 
 class Mutant(NamedTuple):
@@ -179,6 +183,7 @@ def put_in_place(mutant: Mutant) -> list[str]:
     setattr(losses, mutant.family, module)
     for loss in module.__all__:
         setattr(F, loss, getattr(module, loss))
+    sys.modules.pop(f"test_{mutant.family}", None)  # to be imported again: it may hold parts of the family
     return module.__all__
 
 
@@ -219,7 +224,12 @@ def main() -> int:
     for family in chosen:  # loaded once, before the processes part; nothing computes here: threads don't survive that
         importlib.import_module(f"test_{family}")
     unchanged = [Mutant(family) for family in chosen]
-    todo = [mutant for family in chosen for mutant in mutants(family) if mutant.key not in EQUIVALENT]
+    known = {key: reason for key, reason in equivalent().items() if key[0] in chosen}
+    found = [mutant for family in chosen for mutant in mutants(family)]
+    stale = known.keys() - {mutant.key for mutant in found}
+    if stale:
+        sys.exit(f"equivalent_mutants.toml names what is no mutant any more: {sorted(stale)}")
+    todo = [mutant for mutant in found if mutant.key not in known]
     survivors = 0
     with multiprocessing.get_context("fork").Pool(os.cpu_count(), maxtasksperchild=1) as pool:
         for mutant in unchanged:
@@ -230,7 +240,7 @@ def main() -> int:
             if mutant:
                 survivors += 1
                 tqdm.write(f"survives: {mutant}")
-    print(f"{len(todo)} mutants, {survivors} survive; {len(EQUIVALENT)} more are known to compute the same")
+    print(f"{len(todo)} mutants, {survivors} survive; {len(known)} more are known to compute the same")
     return bool(survivors)
 
 

@@ -516,16 +516,25 @@ def test_full_poisson_is_exact_for_counts_in_the_millions(log_input):
         assert np.max(np.abs(theirs - ours)) > 1
 
 
-def test_gaussian_is_exact_where_its_terms_cancel():
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("cancels", ["the value", "the slope in var"])
+def test_gaussian_is_exact_where_its_terms_cancel(full, cancels):
+    constant = mpmath.log(2 * mpmath.pi) / 2 if full else 0
+
     def exact(mean, target, var):
         r, v = mean - target, max(var, mpmath.mpf(1e-6))
-        return (mpmath.log(v) + r * r / v) / 2, r / v, -r / v, (1 - r * r / v) / v / 2
+        return (mpmath.log(v) + r * r / v) / 2 + constant, r / v, -r / v, (1 - r * r / v) / v / 2
 
     rng = np.random.default_rng(0)
-    var = 10 ** rng.uniform(-8, 8, 200)
+    if cancels == "the value":  # r² = −v·log(2πv) or −v·log v, nearly
+        var = 10 ** rng.uniform(-6, -1.5, 200)
+        distance = np.sqrt(-var * (np.log(var) + 2 * float(constant)))
+    else:
+        var = 10 ** rng.uniform(-8, 8, 200)
+        distance = np.sqrt(var)
     target = rng.normal(size=200)
-    mean = target + np.sqrt(var) * (1 + rng.normal(size=200) * 10 ** rng.uniform(-4, 2, 200))
-    assert_exact(F.gaussian_nll_loss, (mean, target, var), exact, np.float32, 3e-7)
+    mean = target + distance * (1 + rng.normal(size=200) * 10 ** rng.uniform(-4, -0.5, 200))
+    assert_exact(F.gaussian_nll_loss, (mean, target, var), exact, np.float32, 6e-7, full=full)
 
 
 @over_dtypes
