@@ -4,6 +4,9 @@ Logits are scores before sigmoid or softmax. Classes lie along axis 1 (axis 0 if
 except in `multilabel_soft_margin_loss`, where PyTorch has them last.
 """
 
+import functools
+import math
+
 import numpy as np
 
 from lossutils.engine import elementwise, rowwise
@@ -85,6 +88,14 @@ def _places(array, index):
     return places
 
 
+@functools.lru_cache(maxsize=4)
+def _row_starts(batch, classes):
+    """Where each row of an array without gaps begins in memory: the same in every step of a training loop."""
+    starts = np.arange(0, math.prod(batch) * classes, classes).reshape(batch)
+    starts.setflags(write=False)
+    return starts
+
+
 def _surprise(input, target, dtype=None):
     """−log p of the label with p = softmax(input), and its slope, p − y, as an array and a factor for each row.
 
@@ -94,7 +105,7 @@ def _surprise(input, target, dtype=None):
     `dtype` is the value's; a power of p needs float64, as rounding −log p = 80 to float32 changes p by 4e-6.
     """
     if input.flags.c_contiguous:  # then NumPy's argmax takes half the time of its max
-        logits, first = input.reshape(-1), np.arange(0, input.size, input.shape[-1]).reshape(target.shape)
+        logits, first = input.reshape(-1), _row_starts(target.shape, input.shape[-1])
         label = first + target
         largest, own = logits[first + input.argmax(axis=-1)], logits[label]
         slope = exp_difference(input, largest[..., None])
@@ -109,8 +120,11 @@ def _surprise(input, target, dtype=None):
     entries[label] = 0
     rest = sum_last(slope)
     entries[label] = -rest
-    others = rest + excess
-    return np.subtract(largest, own, dtype=dtype) + log1p(others), slope, 1 / (1 + others)
+    rest += excess
+    value = np.subtract(largest, own, dtype=dtype)
+    value += log1p(rest)
+    rest += 1
+    return value, slope, 1 / rest
 
 
 @rowwise(
