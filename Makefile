@@ -6,7 +6,7 @@ BIN := .venv/bin
 RUN := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help serve book test test312 lab notebooks assignments reference bench mutants constraints clean
+.PHONY: help serve book epub pyodide test test312 lab notebooks assignments reference bench mutants constraints clean
 
 help: ## list these verbs
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r verb text; do printf '  make %-12s %s\n' "$$verb" "$$text"; done
@@ -14,14 +14,20 @@ help: ## list these verbs
 serve: book ## build the book where needed and serve it on this machine
 	@$(RUN) -m book.serve
 
-book: .venv/.book ## build the book into _build/html
+book: .venv/.book ## build the book into _build/html, with a zip of itself for reading offline
 	@$(RUN) -m book.build
+
+epub: .venv/.book ## build the book, and an EPUB of it beside the zip
+	@$(RUN) -m book.epub
+
+pyodide: .venv/.book ## fetch Python for the browser; with it, the book gets a lab where every notebook runs
+	@$(RUN) -m book.pyodide
 
 test: .venv/.test ## run every test; a browser is installed if there is none
 	@$(RUN) tests/browser/chromium.py
 	$(RUN) -m ruff check .
 	$(RUN) -m pytest
-	$(RUN) -m pytest -o addopts= --nbval --nbval-sanitize-with tests/nbval.cfg chapters solutions exercises
+	$(RUN) -m pytest -o addopts= --nbval --nbval-sanitize-with tests/nbval.cfg index.ipynb chapters solutions exercises
 
 test312: ## run the losses' suite on what the browser has: Python 3.12 and NumPy 2.0.2, no PyTorch
 	@test -d .venv/312 || { $(PYTHON312) -m venv .venv/312 && .venv/312/bin/python -m pip install --quiet numpy==2.0.2 \
@@ -32,7 +38,7 @@ test312: ## run the losses' suite on what the browser has: Python 3.12 and NumPy
 lab: .venv/.lab ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab
 
-notebooks: .venv/.book ## execute chapters and solutions and refresh their stored outputs
+notebooks: .venv/.book ## execute cover, chapters, and solutions and refresh their stored outputs
 	@$(RUN) -m book.notebooks
 
 assignments: .venv/.test ## generate exercises/ from solutions/
@@ -41,7 +47,7 @@ assignments: .venv/.test ## generate exercises/ from solutions/
 reference: .venv/.test ## ask PyTorch again: stored answers, and the page on where it is wrong
 	@$(RUN) -m lossutils.verify --store --extreme > appendix/where-pytorch-is-wrong.md
 
-bench: .venv/.test ## measure the losses beside PyTorch and write the page on speed
+bench: .venv/.test ## measure losses beside PyTorch, and the book's pages; write the pages on speed and weight
 	$(RUN) -m pytest benchmarks
 
 mutants: .venv/.test ## break every formula in turn and see that the tests notice; takes long

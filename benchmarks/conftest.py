@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-PAGE = Path(__file__).parents[1] / "appendix" / "speed.md"
+APPENDIX = Path(__file__).parents[1] / "appendix"
+PAGE = APPENDIX / "speed.md"
 HEAD = """# How fast?
 
 Value and gradient of each loss in float32: `lossutils` beside PyTorch's eager forward and backward pass. The two run
@@ -18,6 +19,29 @@ beyond arguments and gradient, of `lossutils`. `lossutils` computes on one threa
 This page is written by `make bench`. Times differ between machines, and from run to run; ratios differ less.
 
 """
+WEIGHT_HEAD = """# How heavy?
+
+What each page of this book asks of its reader: bytes on a first visit, as stored and as gzip sends them; bytes
+when another page has been read before; and the time from navigation until the first figure answers, in Chromium on the
+machine that measured. Bytes are exact; times differ between machines. No page asks another server for anything.
+
+| page | first visit, KB | gzip, KB | after another page, KB | gzip, KB | first figure, ms |
+|---|--:|--:|--:|--:|--:|
+"""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter, config):
+    """Write the page on weight, if all pages were measured."""
+    passed = terminalreporter.getreports("passed")
+    rows = [value for report in passed for key, value in getattr(report, "user_properties", []) if key == "page"]
+    if rows and not config.option.keyword:
+        (APPENDIX / "weight.md").write_text(WEIGHT_HEAD + "".join(map(weight_row, rows)))
+
+
+def weight_row(row):
+    sizes = " | ".join(f"{size / 1000:,.0f}" for size in (*row["first"], *row["next"]))
+    return f"| `{row['name']}` | {sizes} | {row['ready'] or '–'} |\n"
 
 
 @pytest.hookimpl(trylast=True)

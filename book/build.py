@@ -1,10 +1,11 @@
 """Build the book into `_build/html`: ``python -m book.build``.
 
-Three steps, each skipped where nothing it depends on has changed:
+Four steps, each skipped where nothing it depends on has changed:
 
 1. execute the chapters whose code, or `lossutils`, or the pinned versions changed;
 2. stage their current text together with the stored outputs in `_build/source`;
-3. render that folder with Jupyter Book's Sphinx, warnings being errors.
+3. build the lab, where the files for it are there (see `book/lab.py`);
+4. render the staged folder with Jupyter Book's Sphinx, warnings being errors.
 """
 
 import hashlib
@@ -23,8 +24,10 @@ EXECUTION_TAGS = {"raises-exception", "skip-execution"}
 
 def main():
     """Bring `_build/html` up to date; return the exit code."""
+    from book import lab
+
     start = time.monotonic()
-    stamp = digest(all_inputs())
+    stamp = digest(all_inputs(), lab.key())
     if (HTML / "index.html").exists() and read(STAMP) == stamp:
         print("The book is up to date: nothing changed since the last build.")
         return 0
@@ -39,12 +42,15 @@ def main():
         print(f"\nThe book was not built.\n{failure}", file=sys.stderr)
         return 1
     stage(documents, notebooks)
+    lab_info = lab.build(notebooks)
     print("Rendering the pages …", flush=True)
-    if render() != 0:
+    if render(lab_info) != 0:
         shutil.rmtree(DOCTREES, ignore_errors=True)  # a warning must come back in the next build
         print("\nThe book was not built: see the warnings above.", file=sys.stderr)
         return 1
     offer_plain_notebooks(notebooks)
+    lab.publish(HTML, lab_info)
+    offer_downloads()
     STAMP.write_text(stamp)
     print(f"Built {len(documents)} pages in {time.monotonic() - start:.0f} s.")
     return 0
@@ -67,8 +73,9 @@ def renderer_files():
 
 def source_files():
     """Text of the book, with the files beside it and those that it offers for download."""
-    folders = ("chapters", "exercises")
-    return [path for folder in folders for path in files_under(ROOT / folder)] + sorted(ROOT.glob("*.md"))
+    folders = ("chapters", "appendix", "exercises")
+    below = [path for folder in folders for path in files_under(ROOT / folder)]
+    return [*below, *sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("*.ipynb"))]
 
 
 def files_under(folder):
@@ -180,23 +187,25 @@ def beside_chapters():
     return [str(path.relative_to(ROOT)) for path in paths if path.suffix not in (".ipynb", ".md")]
 
 
-def render():
+def render(lab_info, builder="html", folder=HTML):
     """Run Sphinx with Jupyter Book's configuration; return 0 if there was no warning."""
     from jupyter_book.sphinx import build_sphinx
 
     renderer = digest(renderer_files())
     if read(RENDERER_STAMP) != renderer:
-        for folder in (HTML, DOCTREES):
-            shutil.rmtree(folder, ignore_errors=True)
+        for stale in (HTML, DOCTREES):
+            shutil.rmtree(stale, ignore_errors=True)
     outcome = build_sphinx(
         SOURCE,
-        HTML,
+        folder,
+        builder=builder,
         path_config=ROOT / "_config.yml",
         noconfig=True,
         doctreedir=DOCTREES,
         confoverrides={
             "external_toc_path": "_toc.yml",
             "latex_individualpages": False,
+            "launch_lab": lab_info,
             "nb_execution_mode": "off",
             "nitpicky": True,
         },
@@ -209,9 +218,21 @@ def render():
 
 
 def offer_plain_notebooks(notebooks):
-    """Readers download the notebook as it stands in the repository, not the megabytes of frames."""
-    for name, text in notebooks.items():
-        (HTML / "_sources" / name).write_text(text, encoding="utf-8")
+    """Readers download the notebook as it stands in the repository, ready to run elsewhere, not megabytes of frames."""
+    from book.lab import exercises
+    from book.launch import portable, repository
+
+    for name in [*notebooks, *exercises()]:
+        target = HTML / "_sources" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(portable((ROOT / name).read_text(encoding="utf-8"), repository()), encoding="utf-8")
+
+
+def offer_downloads():
+    """Pack the site into one file, and link it from the cover."""
+    from book.downloads import refresh
+
+    refresh()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,13 @@ from myst_nb.sphinx_ import HideCodeCellNode
 from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
 
+from book.atlas_page import setup_atlas
+from book.cover import setup_cover
+from book.epub import setup_epub
+from book.launch import setup_launch
 from book.mathml import setup_maths
+from book.search import setup_search
+from book.theme import setup_theme
 from book.widgets import setup_widgets, write_host
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,6 +81,12 @@ def setup(app):
     os.environ.setdefault("LOSSUTILS_EXPLORE", "complete")  # for `jupyter-book build`, which executes by itself
     setup_maths(app)
     setup_widgets(app)
+    setup_atlas(app)
+    setup_launch(app)
+    setup_theme(app)
+    setup_cover(app)
+    setup_search(app)
+    setup_epub(app)
     app.add_transform(NamePrompts)
     app.add_transform(OfferRepositoryFiles)
     app.add_node(HideCodeCellNode, override=True, html=(visit_folded, depart_folded))

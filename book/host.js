@@ -23,12 +23,22 @@ function model(state) {
   };
 }
 
+/** Give each frame its changes, which the page stores by their numbers in a pool, since frames share many. */
+function unpack({ pool, ...state }) {
+  for (const patch of Object.values(state.patches ?? {})) {
+    for (const kind of ["ops", "columns"]) {
+      if (patch[kind]) patch[kind] = patch[kind].map((number) => pool[number]);
+    }
+  }
+  return state;
+}
+
 for (const el of document.querySelectorAll("div.lossutils[data-widget]")) {
   const script = el.querySelector("script[type='application/json']");
   script.remove();
   const fallback = el.innerHTML;
   try {
-    renderers[el.dataset.widget]({ model: model({ ...JSON.parse(script.textContent), fallback }), el });
+    renderers[el.dataset.widget]({ model: model({ ...unpack(JSON.parse(script.textContent)), fallback }), el });
   } catch (error) {
     el.innerHTML = fallback;
     console.error(error);

@@ -28,7 +28,7 @@ def main(arguments=None):
     """Execute and normalize notebooks, or only check that they are normalized; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="execute nothing; fail if a notebook isn't normalized")
-    parser.add_argument("notebooks", nargs="*", type=Path, help="default: all in chapters/ and solutions/")
+    parser.add_argument("notebooks", nargs="*", type=Path, help="default: cover, chapters, and solutions")
     options = parser.parse_args(arguments)
     names = [str(path.resolve().relative_to(ROOT)) for path in options.notebooks] or notebook_names(ROOT)
     if options.check:
@@ -40,8 +40,9 @@ def main(arguments=None):
 
 
 def notebook_names(root, folders=FOLDERS):
-    """Paths of all notebooks in `folders`, relative to `root`."""
-    paths = (path for folder in folders for path in sorted((root / folder).rglob("*.ipynb")))
+    """Paths of the cover and of all notebooks in `folders`, relative to `root`."""
+    found = [root.glob("*.ipynb"), *((root / folder).rglob("*.ipynb") for folder in folders)]
+    paths = [path for some in found for path in sorted(some)]
     return [str(path.relative_to(root)) for path in paths if ".ipynb_checkpoints" not in path.parts]
 
 

@@ -20,9 +20,9 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-def open_server(folder, port):
+def open_server(folder, port, handler=QuietHandler):
     """A server on the first free port from `port` on; port 0 takes any."""
-    handler = functools.partial(QuietHandler, directory=str(folder))
+    handler = functools.partial(handler, directory=str(folder))
     for candidate in range(port, port + PORTS_TO_TRY):
         try:
             return http.server.ThreadingHTTPServer(("127.0.0.1", candidate), handler)

@@ -20,6 +20,8 @@ from lossutils.explore.base import STYLE, module
 KINDS = ("explore", "quiz")
 HOST = Path(__file__).with_name("host.js")
 NOT_FOR_THE_PAGE = {"fallback", "layout", "tabbable", "tooltip"}
+POOLED = {"ops", "columns"}
+THEME_COLOR = re.compile(r"var\(--lf-\w+,(#\w+)\)")
 VIEW_SCRIPT = re.compile(r"<script[^>]*>(.*)</script>", re.DOTALL)
 
 
@@ -75,11 +77,36 @@ def our_widgets(models, identifier):
         yield from our_widgets(models, child.removeprefix("IPY_MODEL_"))
 
 
+def pooled(state):
+    """Store a change that several frames share once: each frame names its changes by their numbers in a pool.
+
+    Examples
+    --------
+    >>> pooled({"patches": {"0": {"ops": []}, "1": {"ops": [[3, "x", "5"]]}, "2": {"ops": [[3, "x", "5"]]}}})
+    {'patches': {'0': {'ops': []}, '1': {'ops': [0]}, '2': {'ops': [0]}}, 'pool': [[3, 'x', '5']]}
+    """
+    if "patches" not in state:
+        return state
+    numbers = {}
+
+    def number(change):
+        return numbers.setdefault(json.dumps(change), len(numbers))
+
+    patches = {
+        key: patch | {kind: [number(change) for change in patch[kind]] for kind in POOLED & patch.keys()}
+        for key, patch in state["patches"].items()
+    }
+    return state | {"patches": patches, "pool": [json.loads(change) for change in numbers]}
+
+
 def visit_html(translator, node):
     """Write the fallback, and beside it the state that the host script reads."""
-    translator.body.append(f'<div class="lossutils" data-widget="{node["kind"]}">{node["fallback"]}')
-    if translator.builder.name != "epub":
-        state = json.dumps(node["state"], ensure_ascii=False, separators=(",", ":")).replace("<", r"\u003c")
+    if translator.builder.name == "epub":  # e-readers run no scripts, and not all know variables in styles
+        still = THEME_COLOR.sub(r"\1", node["fallback"])
+        translator.body.append(f'<div class="lossutils">{still}')
+    else:
+        translator.body.append(f'<div class="lossutils" data-widget="{node["kind"]}">{node["fallback"]}')
+        state = json.dumps(pooled(node["state"]), ensure_ascii=False, separators=(",", ":")).replace("<", r"\u003c")
         translator.body.append(f'<script type="application/json">{state}</script>')
     translator.body.append("</div>\n")
     raise nodes.SkipNode

@@ -135,6 +135,8 @@ def figure(rows=1, cols=1, **options):
 def label_line(ax, line_or_xy, text, *, x=None, offset=(5, 0), **options):
     """Write a label beside a line, in the color of the line, instead of a legend.
 
+    A line that has no label of its own takes this one, so that the figure's table can name it.
+
     Parameters
     ----------
     ax : Axes
@@ -164,6 +166,8 @@ def label_line(ax, line_or_xy, text, *, x=None, offset=(5, 0), **options):
     color = PALETTE["ink"]
     if isinstance(line_or_xy, Line2D):
         color = line_or_xy.get_color()
+        if str(line_or_xy.get_label()).startswith("_child"):
+            line_or_xy.set_label(text)
         line_or_xy = _point_on(ax, line_or_xy, x)
     options = {"color": color, "va": "center", **options}
     return ax.annotate(text, line_or_xy, xytext=offset, textcoords="offset points", **options)

@@ -7,7 +7,10 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
+import xml.etree.ElementTree as ET
+import zipfile
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
@@ -24,11 +27,22 @@ SHOW_QUIZ = """
 from lossutils.explore import quiz
 quiz("Is </script> harmless?", [("yes", True, "It is escaped."), ("no", False, "Look again.")])
 """
+SHOW_FIGURE = """
+from lossutils.explore import explore
+from lossutils.plots import figure
+def draw(height):
+    fig, ax = figure()
+    ax.plot([0, 1], [0, height], label="line")
+    return fig
+explore(draw, height=(0, 2), alt="A line.")
+"""
+XHTML = "{http://www.w3.org/1999/xhtml}"
 
 
 @pytest.fixture
-def tree(tmp_path):
-    """A copy of the project with one tiny chapter."""
+def tree(tmp_path, monkeypatch):
+    """A copy of the project with one tiny chapter, and no lab."""
+    monkeypatch.delenv("PYODIDE_DIST", raising=False)
     for folder in ("book", "lossutils"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "_config.yml", tmp_path)
@@ -121,6 +135,69 @@ def test_warning_fails_every_build(tree, prose, said):
         done = build(tree)
         assert done.returncode == 1
         assert said in done.stderr
+
+
+def test_book_to_take_along_and_to_mend(tree):
+    """The EPUB is well formed and complete, with maths as MathML and figures with texts; both files are on the cover.
+    With a repository named, a page links to where it is edited and to where mistakes are reported."""
+    config = (tree / "_config.yml").read_text().replace('url: ""', 'url: "https://github.com/someone/book"')
+    (tree / "_config.yml").write_text(config)
+    (tree / "index.md").write_text("# A book\n\n:::{parts}\n- **Part I.** Later.\n:::\n\n:::{downloads}\n:::\n")
+    write_chapter(tree, "It is $x^2$ & more.", SHOW_FIGURE, SHOW_QUIZ)
+    environment = {**os.environ, "PYTHONPATH": str(tree)}
+    command = [sys.executable, "-m", "book.epub"]
+    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    html = tree / "_build/html"
+    cover = (html / "index.html").read_text()
+    for name in ("loss-functions-from-scratch.zip", "loss-functions-from-scratch.epub"):
+        assert f'href="{name}"' in cover
+    page = (html / Path(CHAPTER).with_suffix(".html")).read_text()
+    assert "https://github.com/someone/book/edit/main/chapters/tiny.ipynb" in page
+    assert "https://github.com/someone/book/issues/new?title=Mistake%20in%20%E2%80%9CTiny%E2%80%9D" in page
+    assert "1 minute to read" in page
+    with zipfile.ZipFile(html / "loss-functions-from-scratch.epub") as epub:
+        check_epub(epub)
+        chapter = epub.read("chapters/tiny.xhtml").decode()
+    assert "<math" in chapter
+    assert 'aria-label="A line."' in chapter
+    assert "var(--" not in chapter
+    assert "<script" not in chapter
+
+
+def check_epub(epub):
+    """mimetype first and plain; well-formed XML; manifest complete and true; no link dangling; a text on pictures."""
+    first = epub.infolist()[0]
+    assert (first.filename, first.compress_type) == ("mimetype", zipfile.ZIP_STORED)
+    assert epub.read("mimetype") == b"application/epub+zip"
+    assert epub.testzip() is None
+    manifest = {item.get("href"): item for item in ET.fromstring(epub.read("content.opf")).iter() if item.get("href")}
+    files = set(epub.namelist())
+    assert files - {"mimetype", "META-INF/container.xml", "content.opf"} == manifest.keys()
+    for name in sorted(file for file in files if file.endswith((".xhtml", ".ncx", ".opf", ".xml"))):
+        root = ET.fromstring(epub.read(name))
+        for node in root.iter():
+            if node.tag in (f"{XHTML}img", "{http://www.w3.org/2000/svg}svg"):
+                assert node.get("alt") or node.get("aria-label")
+            for link in filter(None, (node.get("href"), node.get("src"))):
+                target = urlsplit(link)
+                if not target.scheme and target.path:
+                    assert resolve(name, unquote(target.path)) in files
+        if name.endswith(".xhtml"):
+            kinds = (manifest[name].get("properties") or "").split()
+            assert ("mathml" in kinds) == any(node.tag.endswith("MathML}math") for node in root.iter())
+
+
+def resolve(page, link):
+    """The file that a link on a page means."""
+    parts = []
+    for part in (PurePosixPath(page).parent / link).parts:
+        if part == "..":
+            parts.pop()
+        else:
+            parts.append(part)
+    return "/".join(parts)
 
 
 def test_missing_chapter_is_named(tree):

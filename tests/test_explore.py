@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import lossutils.explore.widget as widget_module
 from lossutils.explore import Choice, Goal, explore, quiz, show
 from lossutils.explore.svg import apply, difference, figure_to_svg, tidy, to_markup
-from lossutils.plots import PALETTE, figure, house_style
+from lossutils.plots import PALETTE, figure, house_style, label_line
 
 
 def draw(delta=1.0, points=5):
@@ -632,3 +632,80 @@ def test_a_failure_is_named_wherever_it_happens(bad):
 
     with pytest.raises(RuntimeError, match=f"n = {bad}:"):
         explore(draw, n=(1, 20), alt="axes").complete_frames()
+
+
+def tables_at(widget, **values):
+    """The tables of a frame, put together as the page does it."""
+    widget.complete_frames()
+    widget.values = values
+    patch = widget.patches[",".join(map(str, widget.position))]
+    tables = json.loads(json.dumps(patch.get("tables", widget.tables)))
+    for table, column, cells in patch.get("columns", []):
+        tables[table]["columns"][column] = cells
+    return tables
+
+
+def labelled(height=1, bars=False):
+    fig, (left, right) = figure(cols=2)
+    x = np.linspace(-3, 3, 301)
+    left.plot(x, height * x**2, label="square")
+    left.plot(x, height * np.abs(x), label="_absolute")
+    left.plot(x, x)
+    left.axhline(1, label="a level")
+    left.set(xlim=(0, 2), xlabel="residual", ylabel="loss")
+    if bars:
+        right.bar(["a", "b"], [height, 2.5], label="counts")
+    else:
+        right.plot([1, 2], [height, np.nan], "o", label="points")
+        right.set_xlim(0, 3)
+    return fig
+
+
+def test_table_has_the_points_of_all_that_is_labelled():
+    w = explore(labelled, alt="A.", height=(1, 3))
+    for height in (1, 3):
+        curves, points = tables_at(w, height=height)
+        (head, x), (first, square), (second, absolute) = curves["columns"]
+        assert (head, first, second) == ("residual", "square", "absolute")
+        x, square, absolute = (np.array(cells.split(), dtype=float) for cells in (x, square, absolute))
+        assert len(x) == 30
+        assert (x.min(), x.max()) == (0, 2)
+        np.testing.assert_allclose(square, height * x**2, atol=0.02 * height)
+        np.testing.assert_allclose(absolute, height * x, atol=0.02 * height)
+        assert curves["title"] == "loss; 30 of 101 points, evenly spaced"
+        assert points["columns"] == [["x", "1 2"], ["points", f"{height} –"]]
+
+
+def test_table_may_change_its_shape_from_frame_to_frame():
+    w = explore(labelled, alt="A.", bars=False)
+    assert tables_at(w, bars=True)[1]["columns"] == [["x", ["a", "b"]], ["counts", "1.000 2.500"]]
+    assert tables_at(w, bars=False)[1]["columns"] == [["x", "1 2"], ["points", "1 –"]]
+
+
+def test_stacked_panels_share_the_label_of_the_lowest():
+    def stacked(height=1):
+        fig, (upper, lower) = figure(rows=2, sharex=True)
+        upper.plot([1, 2], [3, 4], label="loss")
+        lower.plot([1, 2], [height, 6], label="slope")
+        lower.set_xlabel("residual")
+        return fig
+
+    heads = [table["columns"][0][0] for table in explore(stacked, alt="A.", height=(1, 2)).tables]
+    assert heads == ["residual", "residual"]
+
+
+def test_figure_function_may_supply_the_table():
+    w = explore(line, alt="A.", height=(0, 2), table=lambda height: {"height": [height], "name": ["line"]})
+    assert tables_at(w, height=2) == [{"title": "", "columns": [["height", "2"], ["name", ["line"]]]}]
+
+
+def test_bad_table_is_refused():
+    with pytest.raises(RuntimeError, match=r"table failed at height = 1: ValueError: table: columns must be equally"):
+        explore(line, alt="A.", height=(0, 2), table=lambda height: {"height": [1], "name": []})
+
+
+def test_direct_label_names_the_line_in_the_table():
+    fig, ax = figure()
+    (curve,) = ax.plot([0, 1], [0, 1])
+    label_line(ax, curve, "identity")
+    assert show(fig, alt="A.").tables[0]["columns"][1] == ["identity", "0 1"]

@@ -2,6 +2,7 @@
 //
 // The model holds the first frame as SVG (`fallback`), and for each position of the controls a patch:
 // `ops`, what differs from the first frame; `readouts`, names and texts; `goal`, whether it is reached here.
+// `tables` holds the first frame's data; where a frame's differ, its patch has the changed `columns`, or all `tables`.
 // In a static page all patches are there (`complete`). In a live notebook missing ones are asked for by message.
 
 const ANNOUNCE_AFTER = 250; // ms without a change, so that dragging a slider doesn't flood a screen reader
@@ -83,35 +84,50 @@ function everyKey(controls) {
   ).map((key) => key.join(","));
 }
 
-function makeTable(controls, readouts, goal) {
-  const names = [...controls.map(({ label }) => label), ...readouts.map(([name]) => name), ...(goal ? ["Goal"] : [])];
-  const head = make("tr", {}, ...names.map((name) => make("th", { scope: "col" }, name)));
-  const body = make("tbody");
-  const table = make("table", {}, make("thead", {}, head), body);
-  const view = make("div", { class: "lf-table", tabindex: 0, role: "group", "aria-label": "All positions" }, table);
-  const rows = new Map();
+// The fold below a figure that holds tables; `fill(view)` is called whenever it must be filled.
+function makeFold(title, label, fill) {
+  const view = make("div", { class: "lf-table", tabindex: 0, role: "group", "aria-label": label });
+  const details = make("details", {}, make("summary", {}, title), view);
+  const update = () => details.open && fill(view);
+  details.addEventListener("toggle", update);
+  return { details, update };
+}
 
-  function addRows() {
-    for (const key of everyKey(controls)) {
-      const labels = key.split(",").map((index, which) => controls[which].positions[index]);
-      const row = make("tr", {}, ...labels.map((label) => make("td", {}, label)));
-      rows.set(key, row);
-      body.append(row);
-    }
-  }
+function cellsOf(column) {
+  return typeof column === "string" ? column.split(" ").map((text) => text.replace("-", "−")) : column;
+}
 
-  function fill(patches) {
-    if (!rows.size) addRows();
-    for (const [key, row] of rows) {
-      const patch = patches[key];
-      if (!patch || row.children.length > controls.length) continue;
-      const texts = patch.error ? [patch.error] : patch.readouts.map(([, text]) => text);
-      if (goal && !patch.error) texts.push(patch.goal ? "✓ reached" : "–");
-      row.append(...texts.map((text) => make("td", {}, text)));
-    }
-  }
+function makeTable(title, heads, columns) {
+  const head = make("tr", {}, ...heads.map((name) => make("th", { scope: "col" }, name)));
+  const rows = columns[0].map((first, index) => make(
+    "tr", {},
+    make("th", { scope: "row" }, first),
+    ...columns.slice(1).map((column) => make("td", {}, column[index])),
+  ));
+  const caption = title ? [make("caption", {}, title)] : [];
+  return make("table", {}, ...caption, make("thead", {}, head), make("tbody", {}, ...rows));
+}
 
-  return { view, fill };
+// The data of one frame.
+function dataTables(first, patch) {
+  const changed = new Map((patch.columns ?? []).map(([table, column, cells]) => [`${table} ${column}`, cells]));
+  return (patch.tables ?? first).map(({ title, columns }, table) => {
+    const now = columns.map((cells, column) => changed.get(`${table} ${column}`) ?? cells);
+    return makeTable(title, now.map(([head]) => head), now.map(([, cells]) => cellsOf(cells)));
+  });
+}
+
+// The readouts of all frames that are known.
+function overview(controls, readouts, goal, patches) {
+  const heads = [...controls.map(({ label }) => label), ...readouts.map(([name]) => name), ...(goal ? ["Goal"] : [])];
+  const rows = everyKey(controls).map((key) => {
+    const labels = key.split(",").map((index, which) => controls[which].positions[index]);
+    const patch = patches[key];
+    const texts = patch?.error ? [patch.error] : patch?.readouts.map(([, text]) => text) ?? [];
+    if (goal && patch && !patch.error) texts.push(patch.goal ? "✓ reached" : "–");
+    return [...labels, ...texts];
+  });
+  return makeTable("", heads, heads.map((_, column) => rows.map((row) => row[column] ?? "")));
 }
 
 function render({ model, el }) {
@@ -132,8 +148,14 @@ function render({ model, el }) {
   const notice = make("p", { class: "lf-notice" });
   const status = make("div", { class: "lf-announce", role: "status", "aria-live": "polite" });
   const reset = make("button", { type: "button" }, "Reset");
-  const table = makeTable(controls, startReadouts, goal);
-  const details = make("details", {}, make("summary", {}, "Show as table"), table.view);
+  const table = makeFold("Show as table", "Data of the figure", (view) => {
+    const patch = model.get("patches")[current];
+    if (patch && !patch.error) view.replaceChildren(...dataTables(model.get("tables"), patch));
+  });
+  const every = makeFold("Show all positions", "All positions", (view) => {
+    view.replaceChildren(overview(controls, startReadouts, goal, model.get("patches")));
+    askForNext();
+  });
 
   let current = null; // key of the position the controls are at
   let asked = null; // key of the one frame asked for and not yet received
@@ -160,6 +182,7 @@ function render({ model, el }) {
     readouts.hidden = !patch.readouts.length;
     notice.textContent = patch.error ?? "";
     showGoal(patch.goal);
+    table.update();
     if (announce) announceLater(patch);
   }
 
@@ -182,12 +205,12 @@ function render({ model, el }) {
     }, ANNOUNCE_AFTER);
   }
 
-  // One request at a time: the position the reader is at, else what an open table still lacks.
+  // One request at a time: the position the reader is at, else what an open overview still lacks.
   function askForNext() {
     if (model.get("complete") || asked !== null) return;
     const patches = model.get("patches");
     const missing = (key) => !(key in patches);
-    const key = missing(current) ? current : details.open ? everyKey(controls).find(missing) : undefined;
+    const key = missing(current) ? current : every.details.open ? everyKey(controls).find(missing) : undefined;
     if (key === undefined) return;
     asked = key;
     model.send({ frame: key });
@@ -202,7 +225,7 @@ function render({ model, el }) {
     if (patch) model.get("patches")[frame] = patch;
     if (frame === asked) asked = null;
     if (frame === current) showPatch(patch, true);
-    if (details.open) table.fill(model.get("patches"));
+    every.update();
     askForNext();
   }
 
@@ -226,10 +249,6 @@ function render({ model, el }) {
     moveTo(start);
     tellModel(start);
   });
-  details.addEventListener("toggle", () => {
-    if (details.open) table.fill(model.get("patches"));
-    askForNext();
-  });
 
   const follow = () => {
     const position = model.get("position");
@@ -237,7 +256,7 @@ function render({ model, el }) {
   };
   const refresh = () => {
     show(positions(), false);
-    if (details.open) table.fill(model.get("patches"));
+    every.update();
   };
   model.on("change:position", follow);
   model.on("change:patches", refresh);
@@ -250,8 +269,11 @@ function render({ model, el }) {
   if (controls.length) el.append(panel);
   el.append(readouts, notice);
   if (goal) el.append(goalLine);
-  if (controls.length) el.append(make("div", { class: "lf-actions" }, reset));
-  if (controls.length && (startReadouts.length || goal)) el.lastChild.append(details);
+  const actions = make("div", { class: "lf-actions" });
+  if (controls.length) actions.append(reset);
+  if (model.get("tables").length) actions.append(table.details);
+  if (controls.length && (startReadouts.length || goal)) actions.append(every.details);
+  if (actions.children.length) el.append(actions);
   el.append(status);
   show(position, false);
 

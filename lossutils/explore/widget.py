@@ -16,6 +16,7 @@ from lossutils.explore import ahead
 from lossutils.explore.base import PageWidget, module
 from lossutils.explore.controls import make_controls
 from lossutils.explore.svg import difference, figure_to_svg, to_markup
+from lossutils.explore.table import figure_tables, table_difference, table_of
 from lossutils.plots import house_style
 
 WORTH_A_FORK = 8  # frames: a fork of a process with matplotlib and torch costs about as much as one of them
@@ -47,7 +48,7 @@ class Goal:
     reached: str = "You found it."
 
 
-def explore(draw, /, *, alt, goal=None, max_frames=400, **controls):
+def explore(draw, /, *, alt, goal=None, table=None, max_frames=400, **controls):
     """Make a figure interactive, in a live notebook as well as in a web page without a kernel.
 
     Takes controls as `ipywidgets.interact` does. Every control has finitely many positions, so the figure has
@@ -62,6 +63,9 @@ def explore(draw, /, *, alt, goal=None, max_frames=400, **controls):
         What the figure shows, for those who can't see it. A callable gets the control values.
     goal : Goal, optional
         What the reader shall find.
+    table : callable, optional
+        Gets the control values and returns the frame's data, a dict of column → numbers or texts, that readers can
+        unfold as a table. By default it is read from the figure: every line, bar, or scatter that has a label.
     max_frames : int
         The most frames to allow, to keep pages small.
     **controls
@@ -81,7 +85,7 @@ def explore(draw, /, *, alt, goal=None, max_frames=400, **controls):
     ValueError
         `alt` is empty, there are too many frames, or the goal is reached at the start or by no frame.
     RuntimeError
-        `draw`, `alt`, or the goal's test raised; the message names the control values.
+        `draw`, `alt`, `table`, or the goal's test raised; the message names the control values.
 
     Examples
     --------
@@ -93,7 +97,7 @@ def explore(draw, /, *, alt, goal=None, max_frames=400, **controls):
     >>> explore(loss_of_constant, constant=(0, 5), alt="A vertical line at the constant.")
     explore: A vertical line at the constant.
     """
-    return Explore(draw, alt=alt, goal=goal, max_frames=max_frames, controls=controls)
+    return Explore(draw, alt=alt, goal=goal, table=table, max_frames=max_frames, controls=controls)
 
 
 def show(fig, alt):
@@ -130,22 +134,23 @@ class Explore(PageWidget):
     alt = traitlets.Unicode().tag(sync=True)
     controls = traitlets.List().tag(sync=True)
     position = traitlets.List(traitlets.Int()).tag(sync=True)
+    tables = traitlets.List().tag(sync=True)
     patches = traitlets.Dict().tag(sync=True)
     goal = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
     complete = traitlets.Bool(False).tag(sync=True)
     values = traitlets.Dict()
 
-    def __init__(self, draw, *, alt, goal=None, max_frames=400, controls=None):
+    def __init__(self, draw, *, alt, goal=None, table=None, max_frames=400, controls=None):
         if not callable(alt):
             _require_text(alt, "alt")
-        self._draw, self._alt, self._goal = draw, alt, goal
+        self._draw, self._alt, self._goal, self._table = draw, alt, goal, table
         self._controls, self._constants = make_controls(controls or {}, _defaults(draw))
         self._check_count(max_frames)
         start = [control.start for control in self._controls]
         first = self._alt_text(start)
         # ids inside the SVG are hashed with the first alt text, so that figures on one page don't share them
         self._salt = first
-        self._base, readouts = self._render(start)
+        self._base, readouts, tables = self._render(start)
         patch = {"ops": [], "readouts": readouts, "goal": self._goal_reached(start)}
         if patch["goal"]:
             raise ValueError(f"goal {goal.text!r} is already reached at the start: {self._describe(start)}")
@@ -154,6 +159,7 @@ class Explore(PageWidget):
             fallback=to_markup(self._base, first),
             controls=[control.to_json() for control in self._controls],
             position=start,
+            tables=tables,
             patches={_key(start): patch},
             goal=goal and {"text": goal.text, "reached": goal.reached},
             values=self._values_at(start),
@@ -235,15 +241,22 @@ class Explore(PageWidget):
                         f"got {type(result).__name__} at {self._describe(position)}"
                     )
                 svg = figure_to_svg(fig, self._salt)
+                tables = self._tables(fig, position)
             plt.close(fig)
         finally:
             for number in set(plt.get_fignums()) - opened:
                 plt.close(number)
-        return svg, [[str(name), _readout(name, value)] for name, value in readouts.items()]
+        return svg, [[str(name), _readout(name, value)] for name, value in readouts.items()], tables
+
+    def _tables(self, fig, position):
+        if not self._table:
+            return figure_tables(fig)
+        return [self._call(lambda **values: table_of(self._table(**values)), "table", position)]
 
     def _make_patch(self, position):
-        svg, readouts = self._render(position)
+        svg, readouts, tables = self._render(position)
         patch = {"ops": difference(self._base, svg), "readouts": readouts, "goal": self._goal_reached(position)}
+        patch.update(table_difference(self.tables, tables))
         alt = self._alt_text(position)
         if alt != self.alt:
             patch["alt"] = alt

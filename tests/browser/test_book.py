@@ -5,16 +5,21 @@ import itertools
 import json
 import re
 import statistics
+import zipfile
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import DESKTOP, PHONE
+from weight import files_of, weigh
 
 from book.build import book_documents
+from book.downloads import NAME, ZIP
+from book.widgets import POOLED
 
 PAGES = [re.sub(r"\.(ipynb|md)$", ".html", name) for name in book_documents()]
 ALL_PAGES = [*PAGES, "search.html"]
 CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
+WITH_FIGURES = ["index.html", *CHAPTERS]
 STATE = re.compile(
     r'<div class="lossutils" data-widget="(\w+)">(.*?)<script type="application/json">(.*?)</script>', re.DOTALL
 )
@@ -22,7 +27,17 @@ FORMULA_ONLY = re.compile(r"<th[^>]*><p><span class=\"math")  # axe doesn't coun
 JUPYTERS = re.compile(r"require\.js|html-manager|widget-(state|view)\+json|thebe|MathJax\.js|tex-mml")
 BYTES_PER_40_FRAMES = 60_000
 MEDIAN_MS, P95_MS = 4, 16
+FIRST_VISIT, NEXT_CHAPTER = (2_000_000, 600_000), (400_000, 400_000)  # bytes: as stored, and with gzip
+FIGURE = (150_000, BYTES_PER_40_FRAMES)
 
+OPEN_FOLDS = """() => {
+    const later = [...document.querySelectorAll("div.lossutils")].slice(1);
+    for (const fold of document.querySelectorAll("article details")) {
+        if (!later.some((figure) => figure.contains(fold))) fold.open = true;
+    }
+}"""
+TABLES = r"""(view) => [...view.querySelectorAll("table")].map((table) => [...table.rows].map((row) =>
+    [...row.cells].map((cell) => cell.textContent).join("\t")).join("\n"))"""
 PROSE = """() => {
     const article = document.querySelector("article").cloneNode(true);
     article.querySelectorAll("pre, code, script, math").forEach((node) => node.remove());
@@ -81,9 +96,9 @@ def test_maths_is_typeset(visit, site, page):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("page", ALL_PAGES)
 def test_page_is_accessible(visit, site, page, scheme, viewport):
-    """axe-core finds nothing, with all folds open."""
+    """axe-core finds nothing, with all folds open; of the figures' tables, those of the first, for they are long."""
     opened = visit(f"{site}/{page}", viewport=viewport, color_scheme=scheme).page
-    opened.evaluate("document.querySelectorAll('article details').forEach((fold) => { fold.open = true; })")
+    opened.evaluate(OPEN_FOLDS)
     opened.wait_for_timeout(300)
     found = [
         (violation["id"], node["target"], node["failureSummary"])
@@ -123,7 +138,7 @@ def test_folds_open_by_keyboard(visit, site, page):
 
 
 @pytest.mark.parametrize("hand", ["keyboard", "pointer"])
-@pytest.mark.parametrize("page", CHAPTERS)
+@pytest.mark.parametrize("page", WITH_FIGURES)
 def test_every_control_moves_its_figure(visit, address, page, hand):
     """Each control reaches each of its positions, and the figure follows."""
     opened = visit(f"{address}/{page}")
@@ -142,7 +157,7 @@ def test_every_control_moves_its_figure(visit, address, page, hand):
     assert opened.refused == []
 
 
-@pytest.mark.parametrize("page", CHAPTERS)
+@pytest.mark.parametrize("page", WITH_FIGURES)
 def test_goals_are_reached_and_announced(visit, site, book, page):
     """Every goal can be reached by keyboard; the page says so to the eye and to a screen reader."""
     opened = visit(f"{site}/{page}").page
@@ -158,7 +173,7 @@ def test_goals_are_reached_and_announced(visit, site, book, page):
         figure.locator("[aria-live]", has_text="Goal reached").wait_for(state="attached", timeout=2000)
 
 
-@pytest.mark.parametrize("page", CHAPTERS)
+@pytest.mark.parametrize("page", WITH_FIGURES)
 def test_figures_answer_at_once(visit, site, page):
     """From input to changed DOM: the best of three runs counts, for machines are noisy."""
     opened = visit(f"{site}/{page}").page
@@ -170,7 +185,7 @@ def test_figures_answer_at_once(visit, site, page):
         assert p95 <= P95_MS
 
 
-@pytest.mark.parametrize("page", CHAPTERS)
+@pytest.mark.parametrize("page", WITH_FIGURES)
 def test_figures_are_small(book, page):
     """A figure with 40 frames takes at most 60 KB gzipped; one with more, in proportion."""
     for kind, fallback, text in STATE.findall((book / page).read_text()):
@@ -200,10 +215,186 @@ def test_quizzes_answer_by_keyboard(visit, site, page):
         assert feedback.inner_text() in quiz.locator("[aria-live]").inner_text()
 
 
+@pytest.mark.parametrize("page", ALL_PAGES)
+def test_every_picture_has_a_text(visit, site, page):
+    """Pictures say what they show, to those who can't see them."""
+    opened = visit(f"{site}/{page}").page
+    for picture in opened.locator("img, svg:not([aria-hidden=true])").all():
+        assert picture.evaluate(
+            "(p) => (p.alt ?? p.getAttribute('aria-label') ?? p.querySelector('title')?.textContent ?? '').trim()"
+        )
+
+
+@pytest.mark.parametrize("page", ALL_PAGES)
+def test_every_icon_is_drawn(visit, site, page):
+    """The theme names its icons as Font Awesome does; each has a drawing of ours."""
+    opened = visit(f"{site}/{page}").page
+    undrawn = """() => [...document.querySelectorAll("[class*=' fa-']")].filter((icon) =>
+        !getComputedStyle(icon, "::before").maskImage.startsWith("url(")).map((icon) => icon.className)"""
+    assert opened.evaluate(undrawn) == []
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("page", ALL_PAGES)
+def test_focus_is_seen(visit, site, page, viewport):
+    """Whatever the keyboard can reach shows that it has the focus."""
+    opened = visit(f"{site}/{page}", viewport=viewport).page
+    opened.keyboard.press("Tab")
+    unseen = """() => [...document.querySelectorAll("a[href], button, input, select, summary, [tabindex='0']")]
+        .filter((node) => node.checkVisibility({ visibilityProperty: true }))
+        .filter((node) => {
+            node.focus({ preventScroll: true, focusVisible: true });
+            const { outlineStyle, boxShadow } = getComputedStyle(node);
+            return document.activeElement === node && outlineStyle === "none" && boxShadow === "none";
+        }).map((node) => node.outerHTML.slice(0, 120))"""
+    assert opened.evaluate(unseen) == []
+
+
+@pytest.mark.parametrize("page", WITH_FIGURES)
+def test_tables_agree_with_the_figure(visit, address, book, page):
+    """Opened by keyboard, a figure's table has the data of the frame that shows, wherever the controls go."""
+    opened = visit(f"{address}/{page}").page
+    figures = opened.locator("div.lossutils[data-widget=explore]").all()
+    for figure, state in zip(figures, states(book, page), strict=True):
+        assert state["tables"]
+        figure.locator("summary", has_text="Show as table").focus()
+        opened.keyboard.press("Enter")
+        view = figure.get_by_role("group", name="Data of the figure")
+        keys = list(state["patches"])
+        for key in keys[:: max(1, len(keys) // 4)]:
+            for control, index in zip(controls_of(figure), filter(None, key.split(",")), strict=True):
+                move(opened, control, int(index), "keyboard")
+            shown = [[row.split("\t") for row in table.split("\n")] for table in view.evaluate(TABLES)]
+            assert shown == expected_tables(state, state["patches"][key])
+            assert all(len(table) <= 31 for table in shown)
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("L2 loss", "card-mse-loss"),
+        ("MeanAbsoluteError", "card-l1-loss"),
+        ("huber_loss", "card-huber-loss"),
+        ("biweight", "card-tukey-loss"),
+        ("Brier score", "brier_loss"),
+        ("0-1 loss", "zero_one_loss"),
+    ],
+)
+def test_search_finds_a_loss_by_any_name(visit, address, name, place):
+    """The first result leads to the card of the loss, or to the atlas, over http as from a folder."""
+    opened = visit(f"{address}/search.html?q={name.replace(' ', '+')}")
+    result = opened.page.locator("#search-results li a").first
+    result.wait_for()
+    assert result.get_attribute("href").endswith(f"#{place}")
+    result.click()
+    opened.page.wait_for_load_state()
+    assert opened.page.locator(":target").is_visible()
+    assert opened.refused == []
+    assert opened.errors == []
+
+
+def test_search_field_leads_to_the_results(visit, address):
+    """From any page, by keyboard."""
+    opened = visit(f"{address}/{CHAPTERS[0]}")
+    opened.page.keyboard.press("Control+k")
+    opened.page.keyboard.type("quadratic loss")
+    opened.page.keyboard.press("Enter")
+    opened.page.locator("#search-results li a").first.wait_for()
+    assert opened.errors == []
+
+
+def test_cover_links_what_there_is(visit, book, site):
+    """Each page of the book is on a card; a part to come has no link; what is offered for download is there."""
+    opened = visit(f"{site}/index.html").page
+    linked = [link.get_attribute("href") for link in opened.locator(".parts a").all()]
+    assert linked == PAGES[1:]
+    for card in opened.locator(".parts > ul > li").all():
+        coming = "Coming" in card.inner_text()
+        assert coming == (card.locator("a").count() == 0)
+    offered = [link.get_attribute("href") for link in opened.locator(".downloads a").all()]
+    assert f"{NAME}.zip" in offered
+    assert all((book / name).is_file() for name in offered)
+
+
+def test_zip_opens_from_a_folder(browser, book, tmp_path):
+    """Unpacked, every page opens with the network off, and its figures move."""
+    with zipfile.ZipFile(ZIP) as archive:
+        archive.extractall(tmp_path)
+    context = browser.new_context(viewport=DESKTOP, offline=True)
+    refused, errors = [], []
+    context.on("requestfailed", lambda request: refused.append(request.url))
+    context.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page = context.new_page()
+    for name in ALL_PAGES:
+        page.goto((tmp_path / NAME / name).as_uri(), wait_until="load")
+        for link in page.locator("a[href]").all():
+            target = page.evaluate("(href) => new URL(href, document.baseURI).href", link.get_attribute("href"))
+            if target.startswith("file:"):
+                assert (tmp_path / target.split("#")[0].split("?")[0].removeprefix(tmp_path.as_uri() + "/")).exists()
+        if name in WITH_FIGURES:
+            slider = page.locator(".lossutils input[type=range]").first
+            before = page.locator(".lf-drawing").first.inner_html()
+            slider.press("ArrowRight")
+            assert page.locator(".lf-drawing").first.inner_html() != before
+    context.close()
+    assert refused == []
+    assert errors == []
+
+
+@pytest.mark.parametrize("page", WITH_FIGURES)
+def test_paper_has_the_text_alone(visit, site, page):
+    """In print there are no sidebars, buttons, or controls; figures and maths are there, and closed folds are not."""
+    opened = visit(f"{site}/{page}", color_scheme="dark").page
+    opened.emulate_media(media="print")
+    gone = ".bd-sidebar, .bd-header-article, .prev-next-footer, .page-links, .lf-controls, .lf-actions, .copybtn, "
+    gone += "details.hide:not([open]), #jb-print-docs-body"
+    assert [node.get_attribute("class") for node in opened.locator(gone).all() if node.is_visible()] == []
+    assert opened.locator("h1:visible").count() == 1
+    assert all(figure.is_visible() for figure in opened.locator(".lf-drawing svg").all())
+    opened.wait_for_function("document.documentElement.dataset.theme === 'light'", timeout=3000)
+    assert opened.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    opened.emulate_media(media="screen")
+    opened.wait_for_function("document.documentElement.dataset.theme === 'dark'", timeout=3000)
+
+
+@pytest.mark.parametrize("page", WITH_FIGURES)
+def test_page_is_light(visit, site, book, page):
+    """Limits for a first visit, and for what a reader of another chapter has to load; figures beyond three add."""
+    files = files_of(visit("about:blank").page, site, page)
+    more = max(0, len(states(book, page)) - 3)
+    own = {name for name in files if not name.startswith("_static/")}
+    for loaded, limits in ((files, FIRST_VISIT), (own, NEXT_CHAPTER)):
+        sizes = weigh(book, loaded)
+        print(page, sizes)
+        assert all(size <= limit + more * extra for size, limit, extra in zip(sizes, limits, FIGURE, strict=True))
+
+
 def states(book, page):
     """State of each explore figure, as the file has it."""
     found = STATE.findall((book / page).read_text())
-    return [json.loads(text) for kind, _, text in found if kind == "explore"]
+    return [unpooled(json.loads(text)) for kind, _, text in found if kind == "explore"]
+
+
+def unpooled(state):
+    """A state whose frames hold their changes themselves."""
+    for patch in state["patches"].values():
+        for kind in POOLED & patch.keys():
+            patch[kind] = [state["pool"][number] for number in patch[kind]]
+    return state
+
+
+def expected_tables(state, patch):
+    """Rows of a frame's tables, from the state in the file, as texts."""
+    tables = json.loads(json.dumps(patch.get("tables", state["tables"])))
+    for table, column, cells in patch.get("columns", []):
+        tables[table]["columns"][column] = cells
+    return [rows_of(table["columns"]) for table in tables]
+
+
+def rows_of(columns):
+    """A table's rows, its heads first."""
+    cells = [text.replace("-", "−").split(" ") if isinstance(text, str) else text for _, text in columns]
+    return [[head for head, _ in columns], *map(list, zip(*cells, strict=True))]
 
 
 def controls_of(figure):

@@ -28,7 +28,7 @@ def draw(height, steep=False):
     with Path("drawn.txt").open("a") as log:
         log.write(f"{height},{steep}\\n")
     fig, ax = figure()
-    ax.plot([0, 1], [0, height * (10 if steep else 1)])
+    ax.plot([0, 1], [0, height * (10 if steep else 1)], label="line")
     ax.set_ylim(0, 50)
     return fig, {"loss": height**2}
 
@@ -40,8 +40,8 @@ explore(draw, alt="A line.", height=(0, 4), steep=False,
 def draw(height, steep=False):
     fig, (left, right) = figure(cols=2)
     x = np.linspace(-3, 3, 120)
-    left.plot(x, height * x**2)
-    right.scatter(x, np.sin(height * x), s=9)
+    left.plot(x, height * x**2, label="parabola")
+    right.scatter(x, np.sin(height * x), s=9, label="sine")
     for tick in range(height):
         right.text(tick / 5, 0, str(tick))
     right.set_yscale("symlog" if steep else "linear")
@@ -143,8 +143,12 @@ def test_figure_in_jupyterlab(browser, lab):
     assert page.locator(".jp-Notebook .jp-Cell").count() == 1
 
     widget.get_by_text("Show as table").click()
-    wait_for(lambda: widget.locator("tbody td").count() == 10 * 4)
-    assert len(drawn()) == len(set(drawn())) == 10
+    assert widget.locator("tbody tr").last.locator("th, td").all_text_contents() == ["1", "40"]
+    widget.get_by_text("Show as table").click()
+    widget.get_by_text("Show all positions").click()
+    wait_for(lambda: len(drawn()) == 10)
+    assert len(set(drawn())) == 10
+    wait_for(lambda: "✓ reached" in widget.locator("tbody tr").last.text_content())
     widget.get_by_role("button", name="Reset").press("Enter")
     wait_for(lambda: widget.locator("svg").inner_html() == first)
     page.close()
@@ -248,9 +252,9 @@ def test_static_figure_by_keyboard(page, complete):
     page.get_by_text("Goal reached: You found it.", exact=True).wait_for()
     status = page.locator("[aria-live=polite]")
     wait_for(lambda: status.text_content() == "loss 36; Goal reached: You found it.")
-    page.get_by_text("Show as table").click()
+    page.get_by_text("Show all positions").click()
     wait_for(lambda: page.locator("tbody tr").count() == 12)
-    assert page.locator("tbody tr").last.locator("td").all_text_contents() == ["6", "on", "36", "✓ reached"]
+    assert page.locator("tbody tr").last.locator("th, td").all_text_contents() == ["6", "on", "36", "✓ reached"]
     page.get_by_role("button", name="Reset").press("Enter")
     assert page.locator("dd").text_content() == "9"
     page.get_by_role("checkbox", name="steep").press("Space")
@@ -268,6 +272,7 @@ def test_page_has_no_accessibility_violation_and_fits_a_phone(page, complete, th
     if theme == "dark":
         page.add_style_tag(content="html { background: #14181e }")
     page.get_by_text("Show as table").click()
+    page.get_by_text("Show all positions").click()
     page.get_by_label("mean").check()
     page.get_by_role("button", name="Check").click()
     assert page.evaluate("document.documentElement.scrollWidth") <= 340
