@@ -15,7 +15,7 @@ _PREDICTS = {
     "median": "the median",
     "quantile": "a quantile",
     "expectile": "an expectile",
-    "between": "something between the mean and the median",
+    "compromise": "a compromise of mean and median",
     "mode-like": "the center of the nearest crowd, wherever the outliers are",
     "log of the mean": "the logarithm of the mean",
     "geometric mean": "the geometric mean",
@@ -37,7 +37,7 @@ def entries() -> dict[str, dict[str, Any]]:
     Examples
     --------
     >>> entries()["huber_loss"]["predicts"]
-    'between'
+    'compromise'
     """
     return tomllib.loads(resources.files("lossutils").joinpath("atlas.toml").read_text(encoding="utf-8"))
 

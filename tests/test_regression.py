@@ -221,7 +221,7 @@ def test_what_torch_rejects_is_rejected(name, arguments):
 @over(IN_TORCH)
 def test_shapes_that_differ_warn_as_in_torch(case):
     arrays = {"input": np.ones((3, 1)), "target": np.ones(3)}
-    for call in (getattr(F, case[0]), value_and_grad(getattr(F, case[0]))):
+    for call in [getattr(F, case[0]), value_and_grad(getattr(F, case[0]))] * 2:  # and at the second time too
         with pytest.warns(UserWarning, match=r"\(3, 1\).*\(3,\).*\(3, 3\)") as caught:
             call(**arrays)
         assert caught[0].filename == __file__, "the warning points at the caller's line"

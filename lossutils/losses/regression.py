@@ -112,7 +112,7 @@ def l1_loss(input, target):
 def huber_loss(input, target, *, delta: float = 1.0):
     """Huber loss: ½r² for |r| ≤ δ, and δ(|r| − ½δ) beyond, with r = input − target.
 
-    Makes you predict something between the mean (δ → ∞) and the median (δ → 0). The pull is the residual,
+    Makes you predict a compromise of the mean (δ → ∞) and the median (δ → 0). The pull is the residual,
     clipped to ±δ.
 
     Parameters
@@ -198,7 +198,7 @@ def smooth_l1_loss(input, target, *, beta: float = 1.0):
 def log_cosh_loss(input, target):
     """log cosh(input − target): a parabola near 0 that turns, with no seam, into |r| − log 2.
 
-    Makes you predict something between mean and median. The pull is tanh r: like Huber's with δ = 1, but smooth
+    Makes you predict a compromise of mean and median. The pull is tanh r: like Huber's with δ = 1, but smooth
     in every derivative.
 
     Parameters
@@ -369,7 +369,7 @@ def expectile_loss(input, target, *, expectile: float = 0.5):
 def pseudo_huber_loss(input, target, *, delta: float = 1.0):
     """Pseudo-Huber loss, δ²(√(1 + (r/δ)²) − 1): Huber's parabola and straight lines, joined with no seam.
 
-    Makes you predict something between mean and median. The pull is r / √(1 + (r/δ)²), with r = input − target: the
+    Makes you predict a compromise of mean and median. The pull is r / √(1 + (r/δ)²), with r = input − target: the
     residual when small, ±δ when large.
 
     Parameters
@@ -471,7 +471,7 @@ def general_robust_loss(input, target, *, alpha: float = 1.0, scale: float = 1.0
     (|α−2|/α)·((u²/|α−2| + 1)^(α/2) − 1) with u = (input − target)/c. α = 2 gives ½u²; 1, √(u² + 1) − 1 (pseudo-Huber);
     0, log(½u² + 1) (Cauchy); −2, 2u²/(u² + 4) (Geman and McClure); −∞, 1 − exp(−½u²) (Welsch).
 
-    Makes you predict the mean for α = 2, something between mean and median for 1 ≤ α < 2, and the center of a crowd
+    Makes you predict the mean for α = 2, a compromise of mean and median for 1 ≤ α < 2, and the center of a crowd
     below. The pull is u/c·(u²/|α−2| + 1)^(α/2 − 1): bounded for α ≤ 1, going back to 0 for α < 1. Convex for α ≥ 1.
 
     Parameters
