@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Dataset", "load_diabetes", "load_housing", "split"]
+__all__ = ["Dataset", "load_breast_cancer", "load_diabetes", "load_digits", "load_housing", "split"]
 
 
 class Dataset(NamedTuple):
@@ -17,7 +17,8 @@ class Dataset(NamedTuple):
     Attributes
     ----------
     X : ndarray of float64, shape (cases, features)
-    y : ndarray of float64, shape (cases,)
+    y : ndarray, shape (cases,)
+        float64; of classes, int64.
     features : tuple of str
         The columns of `X`.
     target : str
@@ -28,6 +29,28 @@ class Dataset(NamedTuple):
     y: np.ndarray
     features: tuple[str, ...]
     target: str
+
+
+def load_breast_cancer() -> Dataset:
+    """569 breast masses: thirty measurements of cell nuclei under the microscope, and which were malignant.
+
+    Returns
+    -------
+    Dataset
+        `X` of shape (569, 30): mean, standard error, and worst of ten measurements, in the units of the digitized
+        image; `y` of int64: 1 malignant (212 cases), 0 benign (357), the reverse of scikit-learn's coding.
+
+    Examples
+    --------
+    >>> data = load_breast_cancer()
+    >>> data.X.shape, data.features[0], int(data.y.sum())
+    ((569, 30), 'mean_radius', 212)
+
+    Source: Street, Wolberg, and Mangasarian (1993), Nuclear feature extraction for breast tumor diagnosis,
+    doi:10.1117/12.148698.
+    """
+    names, table = _read("breast_cancer.csv")
+    return Dataset(table[:, :-1], table[:, -1].astype(np.int64), names[:-1], "1 malignant, 0 benign")
 
 
 def load_diabetes() -> Dataset:
@@ -48,6 +71,27 @@ def load_diabetes() -> Dataset:
     """
     names, table = _read("diabetes.csv")
     return Dataset(table[:, :-1], table[:, -1], names[:-1], "disease progression after one year")
+
+
+def load_digits() -> Dataset:
+    """1,797 handwritten digits as images of 8 × 8 pixels.
+
+    Returns
+    -------
+    Dataset
+        `X` of shape (1797, 64), row by row from the top left: ink in each pixel, 0 to 16; `y` of int64, 0 to 9.
+
+    Examples
+    --------
+    >>> data = load_digits()
+    >>> data.X.shape, int(data.X.max()), data.y[:4].tolist()
+    ((1797, 64), 16, [0, 1, 2, 3])
+
+    Source: Alpaydin and Kaynak (1998), Optical Recognition of Handwritten Digits, UCI Machine Learning Repository;
+    these are its test set, written by 13 people.
+    """
+    names, table = _read("digits.csv")
+    return Dataset(table[:, :-1], table[:, -1].astype(np.int64), names[:-1], "digit")
 
 
 def load_housing() -> Dataset:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from lossutils.engine import LossFunction, value_and_grad
-from lossutils.models import LinearModel
+from lossutils.models import LinearModel, Network
 
-__all__ = ["History", "fit", "fit_reweighted", "folds"]
+__all__ = ["History", "fit", "fit_minibatches", "fit_reweighted", "folds"]
 
 
 @dataclass
@@ -22,10 +22,13 @@ class History:
         The loss on the training data before each step, and after the last.
     parameters : list of dict
         A copy of the model's parameters at the same moments.
+    watched : list
+        What `watch` returned at the same moments, if it was given.
     """
 
     loss: list[float] = field(default_factory=list)
     parameters: list[dict[str, np.ndarray]] = field(default_factory=list)
+    watched: list[Any] = field(default_factory=list)
 
     def record(self, loss: float, model: Any) -> None:
         """Note the loss, and copy the model's parameters."""
@@ -38,7 +41,7 @@ class History:
 
 
 def fit(
-    model: LinearModel,
+    model: LinearModel | Network,
     X: np.ndarray,
     y: np.ndarray,
     loss: LossFunction,
@@ -51,7 +54,7 @@ def fit(
 
     Parameters
     ----------
-    model : LinearModel
+    model : LinearModel or Network
         Trained in place.
     X : ndarray, shape (cases, features)
     y : ndarray, shape (cases,)
@@ -95,6 +98,90 @@ def fit(
         if step < steps:
             for name, gradient in model.gradients(X, slope).items():
                 model.parameters[name] -= rate(step) * gradient
+    return history
+
+
+def fit_minibatches(
+    model: LinearModel | Network,
+    X: np.ndarray,
+    y: np.ndarray,
+    loss: LossFunction,
+    *,
+    learning_rate: float,
+    epochs: int,
+    batch_size: int = 32,
+    momentum: float = 0.0,
+    seed: int = 0,
+    watch: Callable[[LinearModel | Network], Any] | None = None,
+    **parameters: Any,
+) -> History:
+    """Stochastic gradient descent: each step follows the slope of a small batch; an epoch passes all cases once.
+
+    Parameters
+    ----------
+    model : LinearModel or Network
+        Trained in place.
+    X : ndarray, shape (cases, features)
+    y : ndarray, shape (cases, …)
+    loss : callable
+        A loss of ``lossutils.functional``.
+    learning_rate : float
+    epochs : int
+    batch_size : int, default 32
+        The last batch of an epoch may be smaller.
+    momentum : float, default 0.0
+        The share of the last step that is added to the next, 0 ≤ momentum < 1.
+    seed : int, default 0
+        Of the order of cases, which is another in each epoch.
+    watch : callable, optional
+        Of the model; called before the first epoch and after each, for what else is to be recorded.
+    **parameters
+        For the loss, the same for each batch: ``label_smoothing=0.1``, a weight for each class, …
+
+    Returns
+    -------
+    History
+        Of length ``epochs + 1``: the loss on all cases before the first epoch and after each.
+
+    Raises
+    ------
+    FloatingPointError
+        If the loss stops being finite.
+
+    Examples
+    --------
+    >>> import lossutils.functional as F
+    >>> X, y = np.array([[-1.0], [1.0]] * 20), np.array([0, 1] * 20)
+    >>> history = fit_minibatches(Network(1, 2), X, y, F.cross_entropy, learning_rate=1.0, epochs=20)
+    >>> history.loss[-1] < 0.1 < history.loss[0], len(history.loss)
+    (True, 21)
+
+    Source: Robbins and Monro (1951), A Stochastic Approximation Method, doi:10.1214/aoms/1177729586; the momentum
+    is Polyak's (1964), doi:10.1016/0041-5553(64)90137-5.
+    """
+    if len(X) != len(y):
+        raise ValueError(f"fit_minibatches: X and y must have as many rows, got {X.shape} and {y.shape}")
+    compare = value_and_grad(loss)
+    rng = np.random.default_rng(seed)
+    velocity = {name: np.zeros_like(value) for name, value in model.parameters.items()}
+    history = History()
+    for epoch in range(epochs + 1):
+        value = loss(model.predict(X), y, **parameters)
+        if not np.isfinite(value):
+            raise FloatingPointError(
+                f"fit_minibatches: the loss is {value} in epoch {epoch}; try a smaller learning_rate"
+            )
+        history.record(value, model)
+        if watch is not None:
+            history.watched.append(watch(model))
+        if epoch == epochs:
+            break
+        order = rng.permutation(len(X))
+        for batch in np.split(order, range(batch_size, len(X), batch_size)):
+            _, slope = compare(model.predict(X[batch]), y[batch], **parameters)
+            for name, gradient in model.gradients(X[batch], slope).items():
+                velocity[name] = momentum * velocity[name] - learning_rate * gradient
+                model.parameters[name] += velocity[name]
     return history
 
 

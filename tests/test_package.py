@@ -46,6 +46,15 @@ def test_diabetes_rows_are_scikit_learns():
     np.testing.assert_array_equal(ours.y, theirs.target)
 
 
+def test_digits_and_breast_cancer_are_scikit_learns_with_malignant_as_1():
+    ours, theirs = datasets.load_digits(), sklearn_datasets.load_digits()
+    np.testing.assert_array_equal(ours.X, theirs.data)
+    np.testing.assert_array_equal(ours.y, theirs.target)
+    ours, theirs = datasets.load_breast_cancer(), sklearn_datasets.load_breast_cancer()
+    np.testing.assert_array_equal(ours.X, theirs.data)
+    np.testing.assert_array_equal(ours.y, theirs.target_names[theirs.target] == "malignant")
+
+
 def test_housing_has_the_published_size_and_means():
     """546 sales at 68,122 dollars and 5,150 square feet on average, as the table's documentation summarizes it."""
     houses = datasets.load_housing()

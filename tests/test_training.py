@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.optimize import linprog, minimize
 from sklearn.linear_model import LinearRegression
 
 import lossutils.functional as F
 from lossutils import value_and_grad
-from lossutils.models import LinearModel
-from lossutils.training import fit, fit_reweighted, folds
+from lossutils.models import LinearModel, Network
+from lossutils.training import fit, fit_minibatches, fit_reweighted, folds
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(80, 3))
@@ -94,3 +95,84 @@ def test_folds_cover_every_case_once():
         assert sorted([*train, *validation]) == list(range(23))
     with pytest.raises(ValueError, match="between 2"):
         list(folds(3, 4))
+
+
+def with_torch(model):
+    """The same network in PyTorch."""
+    layers = []
+    for layer in range(1, len(model.sizes)):
+        linear = torch.nn.Linear(*model.sizes[layer - 1 : layer + 1], dtype=torch.float64)
+        linear.weight.data = torch.tensor(model.parameters[f"weights{layer}"].T.copy())
+        linear.bias.data = torch.tensor(model.parameters[f"bias{layer}"])
+        layers += [torch.nn.ReLU(), linear]
+    return torch.nn.Sequential(*layers[1:])
+
+
+@pytest.mark.parametrize("sizes", [(3, 4), (3, 5, 4), (3, 6, 5, 1)])
+def test_a_network_and_its_gradients_are_pytorchs(sizes):
+    model = Network(*sizes, seed=4)
+    theirs = with_torch(model)
+    logits = theirs(torch.tensor(X))
+    np.testing.assert_allclose(model.predict(X).reshape(80, -1), logits.detach().numpy())
+    slope = rng.normal(size=model.predict(X).shape)
+    logits.backward(torch.tensor(slope.reshape(80, -1)))
+    found = model.gradients(X, slope)
+    assert found.keys() == model.parameters.keys()
+    for layer, linear in enumerate((part for part in theirs if isinstance(part, torch.nn.Linear)), 1):
+        np.testing.assert_allclose(found[f"weights{layer}"], linear.weight.grad.numpy().T)
+        np.testing.assert_allclose(found[f"bias{layer}"], linear.bias.grad.numpy())
+
+
+def test_minibatches_are_pytorchs_sgd_with_momentum():
+    """All cases in one batch, so that their order plays no part."""
+    model = Network(3, 5, 1, seed=1)
+    theirs = with_torch(model)
+    optimizer = torch.optim.SGD(theirs.parameters(), lr=0.05, momentum=0.8)
+    history = fit_minibatches(
+        model, X, Y, F.huber_loss, learning_rate=0.05, momentum=0.8, epochs=12, batch_size=80, delta=2.0
+    )
+    for expected in history.loss[:-1]:
+        optimizer.zero_grad()
+        loss = torch.nn.functional.huber_loss(theirs(torch.tensor(X))[:, 0], torch.tensor(Y), delta=2.0)
+        assert loss.item() == pytest.approx(expected)
+        loss.backward()
+        optimizer.step()
+
+
+def test_an_epoch_sees_every_case_once():
+    """The pull on each prediction is 1: an epoch in batches of 20 moves the weights by four means, 4 · mean(X)."""
+    low = np.full(80, -1e9)
+    model = Network(3, 1)
+    history = fit_minibatches(
+        model,
+        X,
+        low,
+        F.l1_loss,
+        learning_rate=1.0,
+        epochs=2,
+        batch_size=20,
+        watch=lambda model: model.predict(X).mean(),
+    )
+    moved = history.parameter("weights1")[:, :, 0]
+    np.testing.assert_allclose(np.diff(moved, axis=0), np.tile(-4 * X.mean(axis=0), (2, 1)))
+    np.testing.assert_allclose(history.parameter("bias1")[:, 0], [0, -4, -8])
+    assert history.watched[-1] == model.predict(X).mean()
+    assert len(history.watched) == 3
+
+
+def test_an_unequal_last_batch_counts_too():
+    history = fit_minibatches(
+        Network(3, 1), X, np.full(80, -1e9), F.l1_loss, learning_rate=1.0, epochs=1, batch_size=30
+    )
+    np.testing.assert_allclose(history.parameter("bias1")[:, 0], [0, -3])
+
+
+def test_training_says_what_is_wrong():
+    with pytest.raises(FloatingPointError, match="learning_rate"), np.errstate(all="ignore"):
+        fit_minibatches(Network(3, 1), X, Y, F.mse_loss, learning_rate=100.0, epochs=500)
+    with pytest.raises(ValueError, match=r"\(80, 3\) and \(79,\)"):
+        fit_minibatches(Network(3, 1), X, Y[:-1], F.mse_loss, learning_rate=0.1, epochs=1)
+    with pytest.raises(ValueError, match=r"\(cases, 2\), got \(80, 3\)"):
+        Network(2, 1).predict(X)
+    with pytest.raises(ValueError, match="at least two sizes"):
+        Network(2)
