@@ -23,8 +23,9 @@ epub: .venv/.book ## build the book, and an EPUB of it beside the zip
 pyodide: .venv/.book ## fetch Python for the browser; with it, the book gets a lab where every notebook runs
 	@$(RUN) -m book.pyodide
 
-test: .venv/.test ## run every test; a browser is installed if there is none
+test: .venv/.test ## run every test; a browser and bubblewrap are installed if there are none
 	@$(RUN) tests/browser/chromium.py
+	@$(RUN) tests/grading/bubblewrap.py
 	$(RUN) -m ruff check .
 	$(RUN) -m pytest
 	$(RUN) -m pytest -o addopts= --nbval --nbval-sanitize-with tests/nbval.cfg index.ipynb chapters solutions exercises
@@ -79,7 +80,7 @@ endef
 	$(call install,JupyterLab,book$(,)torch$(,)lab)
 
 .venv/.test: .venv/.python pyproject.toml constraints.txt
-	$(call install,the tests,book$(,)torch$(,)lab$(,)course$(,)test$(,)bench)
+	$(call install,the tests,book$(,)torch$(,)lab$(,)course$(,)cluster$(,)test$(,)bench)
 	@touch .venv/.book .venv/.lab
 
 , := ,
