@@ -7,6 +7,7 @@ from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
+from book.atlas_plots import svg
 from lossutils import functional
 from lossutils.atlas import card, entries
 
@@ -53,6 +54,7 @@ class LossAtlas(SphinxDirective):
         """One loss: its title, what it is called here, its card, and its claims."""
         section = nodes.section(ids=[name], names=[name], classes=["loss", *filters(entry)])
         section += nodes.title(entry["title"], entry["title"])
+        section += nodes.raw("", svg(name, entry["title"]), format="html")
         here = f"- **In lossutils:** `{name}`; first argument: {entry['takes']}"
         also = f"- **Also called:** {', '.join(entry['also'])}" if "also" in entry else ""
         lines = [here, *card(getattr(functional, name)).markdown().splitlines()[2:], also, claims(entry)]

@@ -75,7 +75,7 @@ def source_files():
     """Text of the book, with the files beside it and those that it offers for download."""
     folders = ("chapters", "appendix", "exercises")
     below = [path for folder in folders for path in files_under(ROOT / folder)]
-    return [*below, *sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("*.ipynb"))]
+    return [*below, *(path for kind in ("md", "ipynb", "bib") for path in sorted(ROOT.glob(f"*.{kind}")))]
 
 
 def files_under(folder):
@@ -169,7 +169,7 @@ def with_outputs(name, text):
 
 def stage(documents, notebooks):
     """Fill `_build/source`, rewriting only what changed, so that Sphinx reads only that again."""
-    staged = {name: (ROOT / name).read_bytes() for name in [*documents, *beside_chapters(), "_toc.yml"]}
+    staged = {name: (ROOT / name).read_bytes() for name in [*documents, *beside_chapters(), "_toc.yml", "references.bib"]}
     staged |= {name: with_outputs(name, text).encode() for name, text in notebooks.items()}
     for path in files_under(SOURCE):
         if str(path.relative_to(SOURCE)) not in staged:
