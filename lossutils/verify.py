@@ -30,6 +30,11 @@ VERIFIED: list[tuple[str, dict[str, float]]] = [
     ("smooth_l1_loss", {"beta": 2.0}),
     ("log_cosh_loss", {}),
     ("tukey_loss", {}),
+    ("pinball_loss", {"quantile": 0.8}),
+    ("cross_entropy", {}),
+    ("cross_entropy", {"label_smoothing": 0.1}),
+    ("binary_cross_entropy_with_logits", {}),
+    ("cost_sensitive_binary_cross_entropy", {"false_negative_cost": 20.0}),
 ]
 
 # How far two correctly rounded computations may lie apart, relative to the larger: some units in the last place.
@@ -120,9 +125,10 @@ def compare(function: LossFunction, **parameters: float) -> list[Comparison]:
     loss = _loss_of(function)
     answers = _answers(loss.name, parameters)
     rows = []
-    for case, (input, target) in _cases().items():
+    for case, (input, target) in _cases(loss.name).items():
         value, gradient = value_and_grad(function)(input, target, **parameters)
-        exact = function(input.astype(float), target.astype(float), **parameters)
+        exact_target = target if target.dtype.kind == "i" else target.astype(float)
+        exact = function(input.astype(float), exact_target, **parameters)
         torch_value, torch_gradient = answers[case]
         differences = _relative(value, torch_value), _relative(gradient, torch_gradient)
         agrees = max(differences) <= AGREEMENT[str(input.dtype)]
@@ -130,7 +136,12 @@ def compare(function: LossFunction, **parameters: float) -> list[Comparison]:
     return rows
 
 
-def _cases() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _cases(name: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Inputs and targets for a loss, by what they are like."""
+    return _CASES.get(name, _residuals)()
+
+
+def _residuals():
     rng = np.random.default_rng(0)
     input, target = rng.normal(scale=3, size=(2, 8))
     single = np.float32
@@ -147,6 +158,45 @@ def _cases() -> dict[str, tuple[np.ndarray, np.ndarray]]:
         "a sum beyond float32, float32": (np.full(8, 1.44e19, single), np.zeros(8, single)),
         "a NaN target, float64": (input, missing),
     }
+
+
+def _logits_of_classes():
+    rng = np.random.default_rng(0)
+    input, target = rng.normal(scale=3, size=(8, 5)), rng.integers(5, size=8)
+    single = np.float32
+    margin = 50 * np.eye(5, dtype=single)
+    padded = target.copy()
+    padded[::3] = -100
+    return {
+        "ordinary, float64": (input, target),
+        "ordinary, float32": (input.astype(single), target),
+        "equal logits, float64": (np.zeros((8, 5)), target),
+        "probabilities as targets, float64": (input, rng.dirichlet(np.ones(5), size=8)),
+        "three labels ignored, float64": (input, padded),
+        "logits in the thousands, float32": ((1000 * input).astype(single), target),
+        "right by a margin of 50, float32": (margin, np.arange(5)),
+    }
+
+
+def _logits_of_yes():
+    rng = np.random.default_rng(0)
+    input, target = rng.normal(scale=3, size=8), np.array([0.0, 1, 1, 0, 1, 0, 0, 1])
+    single = np.float32
+    return {
+        "ordinary, float64": (input, target),
+        "ordinary, float32": (input.astype(single), target.astype(single)),
+        "logits of 0, float64": (np.zeros(8), target),
+        "probabilities as targets, float64": (input, rng.uniform(size=8)),
+        "logits in the thousands, float32": ((1000 * input).astype(single), target.astype(single)),
+        "right by a margin of 50, float32": ((100 * target - 50).astype(single), target.astype(single)),
+    }
+
+
+_CASES = {
+    "binary_cross_entropy_with_logits": _logits_of_yes,
+    "cost_sensitive_binary_cross_entropy": _logits_of_yes,
+    "cross_entropy": _logits_of_classes,
+}
 
 
 def _relative(ours: Any, theirs: Any) -> float:
@@ -190,7 +240,7 @@ def _has_torch() -> bool:
 
 def _answers(name: str, parameters: dict[str, float]) -> dict[str, tuple[Any, Any]]:
     if _has_torch():
-        return {case: _ask_torch(name, parameters, *arrays) for case, arrays in _cases().items()}
+        return {case: _ask_torch(name, parameters, *arrays) for case, arrays in _cases(name).items()}
     stored = json.loads(resources.files("lossutils.data").joinpath(STORED).read_text())
     described = _described(name, parameters)
     if described not in stored:
@@ -219,13 +269,30 @@ def _textbook_tukey(input, target, c=4.685):
     return (c**2 / 6 * (1 - inside.relu() ** 3)).mean()
 
 
-_TEXTBOOK = {"log_cosh_loss": _textbook_log_cosh, "tukey_loss": _textbook_tukey}
+def _textbook_pinball(input, target, quantile=0.5):
+    import torch
+
+    residual = input - target
+    return torch.maximum((1 - quantile) * residual, -quantile * residual).mean()
+
+
+def _textbook_cost_sensitive(input, target, false_negative_cost=1.0, false_positive_cost=1.0):
+    p = input.sigmoid()
+    return -(false_negative_cost * target * p.log() + false_positive_cost * (1 - target) * (1 - p).log()).mean()
+
+
+_TEXTBOOK = {
+    "cost_sensitive_binary_cross_entropy": _textbook_cost_sensitive,
+    "log_cosh_loss": _textbook_log_cosh,
+    "pinball_loss": _textbook_pinball,
+    "tukey_loss": _textbook_tukey,
+}
 
 
 def stored_answers() -> str:
     """The text of the file of stored answers, from the PyTorch that is installed."""
     answers = {
-        _described(name, parameters): {case: _ask_torch(name, parameters, *a) for case, a in _cases().items()}
+        _described(name, parameters): {case: _ask_torch(name, parameters, *a) for case, a in _cases(name).items()}
         for name, parameters in VERIFIED
     }
     return json.dumps(answers, indent=1) + "\n"
@@ -262,8 +329,11 @@ def main() -> None:
     if arguments.extreme:
         _print_extremes()
     if arguments.store:
-        with resources.as_file(resources.files("lossutils.data").joinpath(STORED)) as path:
-            path.write_text(stored_answers())
+        from lossutils import extremes
+
+        for name, text in ((STORED, stored_answers()), (extremes.STORED, extremes.stored_answers())):
+            with resources.as_file(resources.files("lossutils.data").joinpath(name)) as path:
+                path.write_text(text)
     if arguments.extreme or arguments.store:
         return
     for name, parameters in VERIFIED:
