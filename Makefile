@@ -6,7 +6,7 @@ BIN := .venv/bin
 RUN := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help serve book epub pyodide test test312 lab notebooks assignments reference bench mutants constraints clean
+.PHONY: help serve book epub pyodide test test312 lab course notebooks assignments reference bench mutants constraints clean
 
 help: ## list these verbs
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r verb text; do printf '  make %-12s %s\n' "$$verb" "$$text"; done
@@ -38,6 +38,9 @@ test312: ## run the losses' suite on what the browser has: Python 3.12 and NumPy
 
 lab: .venv/.lab ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab
+
+course: .venv/.course ## install what an instructor needs to grade: python -m grading
+	@echo "Now: .venv/bin/python -m grading --help"
 
 notebooks: .venv/.book ## execute cover, chapters, and solutions and refresh their stored outputs
 	@$(RUN) -m book.notebooks
@@ -79,8 +82,11 @@ endef
 .venv/.lab: .venv/.python pyproject.toml constraints.txt
 	$(call install,JupyterLab,book$(,)torch$(,)lab)
 
+.venv/.course: .venv/.python pyproject.toml constraints.txt
+	$(call install,grading,book$(,)torch$(,)lab$(,)course$(,)cluster)
+
 .venv/.test: .venv/.python pyproject.toml constraints.txt
 	$(call install,the tests,book$(,)torch$(,)lab$(,)course$(,)cluster$(,)test$(,)bench)
-	@touch .venv/.book .venv/.lab
+	@touch .venv/.book .venv/.lab .venv/.course
 
 , := ,

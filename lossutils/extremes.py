@@ -1,18 +1,25 @@
 """Where PyTorch's result is wrong or missing digits and this library's isn't, each beside the exact value.
 
 ``python -m lossutils.verify --extreme`` prints the table. Exact values are computed with mpmath in 60 digits, by the
-textbook formula, from the very numbers that the losses get. It needs PyTorch, and mpmath, which comes with PyTorch.
+textbook formula, from the very numbers that the losses get. mpmath comes with PyTorch. Where PyTorch isn't installed
+(in the browser), the answers of both come from a file, which ``python -m lossutils.verify --store`` writes.
 """
 
+import importlib.util
+import json
 from collections.abc import Callable
+from importlib import resources
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import lossutils.functional as F
-from lossutils.engine import value_and_grad
+from lossutils.engine import LossFunction, value_and_grad
+from lossutils.verify import NO_TORCH
 
-__all__ = ["EXTREMES", "Extreme", "Row", "compare_extremes", "markdown"]
+__all__ = ["EXTREMES", "Extreme", "Row", "compare_extremes", "markdown", "verify_extremes"]
+
+STORED = "torch_extremes.json"
 
 # A result is right if it is this near the exact one, relative to it.
 RIGHT = 1e-6
@@ -200,13 +207,39 @@ EXTREMES = [
 ]
 
 
-def compare_extremes() -> list[Row]:
-    """Ask every question of PyTorch and of this library, in float32 and float64.
+def verify_extremes(*functions: LossFunction) -> None:
+    """Print what PyTorch and this library answer to the extreme questions to these losses, beside the exact value.
+
+    Parameters
+    ----------
+    *functions : callable
+        Losses from ``lossutils.functional`` that `EXTREMES` has questions to.
 
     Raises
     ------
-    ModuleNotFoundError
-        If PyTorch isn't installed.
+    LookupError
+        If there is no question to one of them.
+
+    Examples
+    --------
+    >>> verify_extremes(F.kl_div)
+    KL divergence, log-probability −∞ where the target is 0
+        exact 0.06266, PyTorch nan in float32 and nan in float64, ours 0.06266
+    """
+    names = [function.__name__ for function in functions]
+    missing = set(names) - {extreme.name for extreme in EXTREMES}
+    if missing:
+        raise LookupError(f"verify_extremes: no question is asked of {', '.join(sorted(missing))}")
+    if not _has_torch():
+        print(NO_TORCH)
+    for row in compare_extremes():
+        if row.extreme.name in names:
+            answers = f"PyTorch {row.torch32:.4g} in float32 and {row.torch64:.4g} in float64, ours {row.ours32:.4g}"
+            print(f"{row.extreme.text}\n    exact {row.exact:.4g}, {answers}")
+
+
+def compare_extremes() -> list[Row]:
+    """Ask every question of PyTorch, or of its stored answers, and of this library, in float32 and float64.
 
     Examples
     --------
@@ -214,15 +247,32 @@ def compare_extremes() -> list[Row]:
     >>> row.torch64, row.ours64
     (0.0, 3.8574996959278356e-22)
     """
+    answers = _answers() if _has_torch() else _stored()
     return [
-        Row(
-            extreme,
-            float(_exact(extreme)),
-            *(_torchs(extreme, dtype) for dtype in (np.float32, np.float64)),
-            *(_ours(extreme, dtype) for dtype in (np.float32, np.float64)),
-        )
+        Row(extreme, *answers[extreme.text], *(_ours(extreme, dtype) for dtype in (np.float32, np.float64)))
         for extreme in EXTREMES
     ]
+
+
+def stored_answers() -> str:
+    """The text of the file of stored answers, from the PyTorch that is installed."""
+    return json.dumps(_answers(), indent=1) + "\n"
+
+
+def _stored() -> dict[str, list[float]]:
+    return json.loads(resources.files("lossutils.data").joinpath(STORED).read_text())
+
+
+def _has_torch() -> bool:
+    return importlib.util.find_spec("torch") is not None
+
+
+def _answers() -> dict[str, list[float]]:
+    """For each question the exact answer, and PyTorch's in float32 and float64."""
+    return {
+        extreme.text: [float(_exact(extreme)), *(_torchs(extreme, dtype) for dtype in (np.float32, np.float64))]
+        for extreme in EXTREMES
+    }
 
 
 def is_right(value: float, exact: float) -> bool:
