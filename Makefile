@@ -4,6 +4,8 @@ PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(
 	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 BIN := .venv/bin
 RUN := $(BIN)/python
+# Notebooks run two at a time, and their matrices are small: more threads only wait for each other.
+export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help serve book epub pyodide test test312 lab course notebooks assignments reference bench mutants constraints clean

@@ -911,6 +911,7 @@ class _BatchwiseLoss(Loss):
 
 _SINGLE = np.dtype(np.float32)
 _LABELS = (np.dtype(np.int64), np.dtype(np.uint8))
+_INTEGER = np.dtype(np.intp)  # NumPy's own for whole numbers: int64, but int32 in a browser
 
 
 def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
@@ -979,7 +980,7 @@ def _as_array(loss: str, name: str, value: ArrayLike) -> np.ndarray:
     array = np.asarray(value)
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{loss}: {name} must be an array of real numbers, got {array.dtype}")
-    return array
+    return array.astype(np.int64, copy=False) if array.dtype == _INTEGER else array
 
 
 def _is_floating(array: np.ndarray) -> bool:

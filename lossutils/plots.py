@@ -7,6 +7,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
 from matplotlib.lines import Line2D
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
 from matplotlib.ticker import NullLocator
 
 PALETTE = {
@@ -214,3 +216,46 @@ def log_scale(axis, low, high, step=1):
     (axis.axes.set_xlim if along_x else axis.axes.set_ylim)(10.0**low, 10.0**high)
     axis.set_minor_locator(NullLocator())
     axis.set_ticks([10.0**e for e in exponents], [f"10{str(e).translate(superscript)}" for e in exponents])
+
+
+def draw_pixels(ax, image, *, levels=4):
+    """Draw a small gray image in shades of ink, which follow the page's theme, as a bitmap would not.
+
+    All pixels of one shade are one path, so that an image costs a handful of SVG elements and not one a pixel.
+
+    Parameters
+    ----------
+    ax : Axes
+        Emptied of ticks and frame; the image takes one unit a pixel, first row on top.
+    image : array_like of float, shape (height, width)
+        Ink from 0 to 1; 0 is the page.
+    levels : int, default 4
+        Shades beside the page's own.
+
+    Raises
+    ------
+    ValueError
+        If `image` isn't a table, or a number in it isn't in [0, 1].
+
+    Examples
+    --------
+    >>> fig, ax = figure()
+    >>> draw_pixels(ax, [[0.0, 1.0], [0.5, 0.0]])
+    >>> [patch.get_alpha() for patch in ax.patches]
+    [0.5, 1.0]
+    >>> plt.close(fig)
+    """
+    image = np.asarray(image, float)
+    if image.ndim != 2 or not ((image >= 0) & (image <= 1)).all():
+        raise ValueError(f"draw_pixels: image must be a table of numbers in [0, 1], got shape {image.shape}")
+    shade = np.rint(image * levels)
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]])
+    codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY]
+    for level in range(1, levels + 1):
+        places = np.argwhere(shade == level)[:, ::-1]
+        if len(places):
+            squares = Path((places[:, None] + corners).reshape(-1, 2), codes * len(places))
+            ax.add_patch(PathPatch(squares, facecolor=PALETTE["ink"], alpha=level / levels, linewidth=0))
+    height, width = image.shape
+    ax.set(xlim=(0, width), ylim=(height, 0), aspect="equal")
+    ax.axis("off")

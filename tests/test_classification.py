@@ -900,3 +900,13 @@ def test_constant_arguments_have_no_gradient_as_in_torch():
             ("weight",),
             label_smoothing=0.1,
         )
+
+
+def test_labels_may_be_numpys_own_integers_where_those_have_32_bits(monkeypatch):
+    """As in the browser; elsewhere int32 labels raise, as in PyTorch."""
+    logits, labels = np.array([[2.0, 0.0, 1.0], [0.0, 3.0, 1.0]]), np.array([2, -100])
+    expected = F.cross_entropy(logits, labels)
+    with pytest.raises(TypeError, match="int64"):
+        F.cross_entropy(logits, labels.astype(np.int32))
+    monkeypatch.setattr("lossutils.engine._INTEGER", np.dtype(np.int32))
+    assert F.cross_entropy(logits, labels.astype(np.int32)) == expected

@@ -13,7 +13,7 @@ import pytest
 from nbclient import NotebookClient
 
 from lossutils.explore.svg import figure_to_svg, to_markup
-from lossutils.plots import HOUSE_RC, PALETTE, SERIES, figure, house_style, label_line
+from lossutils.plots import HOUSE_RC, PALETTE, SERIES, draw_pixels, figure, house_style, label_line
 
 CSS = (Path(__file__).parents[1] / "lossutils" / "explore" / "explore.css").read_text(encoding="utf-8")
 
@@ -163,6 +163,25 @@ def test_label_line_names_the_line_without_points():
     (line,) = ax.plot([np.nan], [1], label="empty one")
     with pytest.raises(ValueError, match="'empty one' has no finite point"):
         label_line(ax, line, "loss")
+    plt.close(fig)
+
+
+def test_pixels_are_one_path_a_shade_with_the_first_row_on_top():
+    fig, ax = figure()
+    draw_pixels(ax, [[0, 1, 0], [0, 0, 0.5], [0, 0, 0.5]])
+    faint, full = ax.patches
+    assert (faint.get_alpha(), full.get_alpha()) == (0.5, 1.0)
+    assert full.get_path().get_extents().bounds == (1, 0, 1, 1)  # column 1, row 0
+    assert faint.get_path().get_extents().bounds == (2, 1, 1, 2)
+    assert (ax.get_xlim(), ax.get_ylim()) == ((0, 3), (3, 0))
+    plt.close(fig)
+
+
+@pytest.mark.parametrize("image", [[0.0, 1.0], [[0.0, 16.0]], [[0.0, np.nan]]])
+def test_pixels_refuse_what_is_no_image(image):
+    fig, ax = figure()
+    with pytest.raises(ValueError, match=r"image must be a table of numbers in \[0, 1\]"):
+        draw_pixels(ax, image)
     plt.close(fig)
 
 
