@@ -169,7 +169,8 @@ def with_outputs(name, text):
 
 def stage(documents, notebooks):
     """Fill `_build/source`, rewriting only what changed, so that Sphinx reads only that again."""
-    staged = {name: (ROOT / name).read_bytes() for name in [*documents, *beside_chapters(), "_toc.yml", "references.bib"]}
+    wanted = [*documents, *beside_chapters(), "_toc.yml", "references.bib"]
+    staged = {name: (ROOT / name).read_bytes() for name in wanted}
     staged |= {name: with_outputs(name, text).encode() for name, text in notebooks.items()}
     for path in files_under(SOURCE):
         if str(path.relative_to(SOURCE)) not in staged:

@@ -1,0 +1,110 @@
+"""The sandbox holds, and the self-test notices each limit that is taken away."""
+
+import os
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # grading/ is not installed
+
+from grading import selftest, wire
+from grading.limits import MB, Limits, SandboxError
+from grading.sandbox import Sandbox, descendants, missing
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "bubblewrap is here")
+ROOT_ONLY = pytest.mark.skipif(os.getuid() != 0, reason="only root starts kernels in namespaces of their own")
+
+TAKEN_AWAY = [
+    ("no network", "net"),
+    ("no write outside", "read-only"),
+    pytest.param("no other submission's files", "tmp", marks=ROOT_ONLY),
+    ("no solutions", "files"),
+    ("no torch", "torch"),
+    ("process limit", "NPROC processes"),
+    ("total memory limit", "memory"),
+    ("memory limit of a process", "DATA AS"),
+    ("file and disk limit", "FSIZE"),
+    ("file and disk limit", "disk"),
+    ("time limit", "time"),
+    pytest.param("no survivors", "pid", marks=ROOT_ONLY),
+    ("no processes of the host", "proc"),
+    ("environment cleared", "env"),
+    pytest.param("no privileges", "uid", marks=ROOT_ONLY),
+]
+
+
+def test_selftest_is_green():
+    results = selftest.run()
+    assert [name for name, _, _ in results] == [name for name, _ in selftest.CHECKS]
+    assert [result for result in results if not result[1]] == []
+
+
+@pytest.mark.parametrize(("name", "without"), TAKEN_AWAY)
+def test_selftest_is_red_without(name, without):
+    ((_, held, seen),) = selftest.run(without=frozenset(without.split()), only=name)
+    assert not held
+    assert "check itself failed" not in seen, seen
+
+
+def test_every_check_was_seen_red():
+    named = {getattr(case, "values", case)[0] for case in TAKEN_AWAY}
+    assert named == {name for name, _ in selftest.CHECKS}
+
+
+def run(sandbox, code):
+    sandbox.control.deadline = time.monotonic() + 20
+    sandbox.control.send(("run", code))
+    shown = []
+    while (message := sandbox.control.receive())[0] != "done":
+        shown.append(message)
+    return shown, message
+
+
+def test_kernel_is_ipython_with_magics_and_pictures():
+    with Sandbox(Limits()) as sandbox:
+        assert run(sandbox, "!echo shell")[0][0][3].strip() == "shell"
+        assert run(sandbox, "%%bash\necho cell")[0][0][3] == "cell\n"
+        assert run(sandbox, "import asyncio\nawait asyncio.sleep(0)\n1 + 1")[0][0][3] == {"text/plain": "2"}
+        shown, _ = run(sandbox, "import matplotlib.pyplot as plt\nplt.plot([0, 1])\nplt.show()")
+        assert "image/png" in shown[-1][3]
+        assert run(sandbox, "1 / 0")[1] == ("done", "error", "ZeroDivisionError", "division by zero")
+
+
+def test_sandbox_leaves_nothing():
+    before = set(descendants(os.getpid()))
+    with Sandbox(Limits()) as sandbox:
+        warm = set(descendants(os.getpid())) - set(sandbox.processes())
+        run(sandbox, "import subprocess\nsubprocess.Popen(['sleep', '60'], start_new_session=True)")
+        assert len(sandbox.processes()) >= 3
+        inside = set(sandbox.processes())
+    left = {process for process in descendants(os.getpid()) if alive(process)}
+    assert not left & inside
+    assert left <= before | warm
+
+
+def alive(process):
+    """Whether a process runs; one that has ended may wait a moment to be reaped."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def test_signal_reaches_only_processes_of_the_sandbox():
+    with Sandbox(Limits()) as sandbox:
+        sandbox.signal(os.getpid(), 9)  # an id of the host's means nothing here
+        sandbox.signal(10**6, 9)
+        assert run(sandbox, "print('alive')")[0][0][3].startswith("alive")
+
+
+def test_too_little_to_start_is_a_sandbox_error():
+    with pytest.raises(SandboxError), Sandbox(replace(Limits(), memory=MB)):
+        pass
+
+
+def test_dead_kernel_is_noticed():
+    with Sandbox(Limits()) as sandbox, pytest.raises(wire.Closed):
+        run(sandbox, "import os\nos._exit(0)")
