@@ -1,6 +1,6 @@
 """Bubblewrap around the student's kernel, limits around both, and a watcher that ends what exceeds them.
 
-What the sandbox has: the Python that runs this, its packages without torch and nbgrader's data, `lossutils`, two files
+What the sandbox has: the Python that runs this, its packages without torch and nbgrader's data, `lossutils`, some files
 of this package, and an empty tmpfs of limited size. What it hasn't: network, the host's processes, its environment, the
 rest of the repository, any other submission. Processes are limited by the kernel (each sandbox has a user of its own
 where this runs as root, and a user namespace where it doesn't). Memory is limited in total: the watcher adds up all
@@ -121,7 +121,7 @@ def command(limits: Limits, *, without: frozenset[str] = frozenset(), warm: bool
     for folder in folders:
         if not folder.startswith("/usr/") and folder != "/usr":
             arguments += [bind, folder, folder]
-    for name in ("__init__.py", "wire.py", "student.py"):
+    for name in ("__init__.py", "calls.py", "wire.py", "student.py"):
         arguments += ["--ro-bind", str(HERE / name), f"{INSIDE}/grading/{name}"]
     if "torch" not in without:
         for name in HIDDEN:

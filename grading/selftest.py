@@ -351,3 +351,19 @@ print(json.dumps([int(status["CapEff"], 16), int(status["CapPrm"], 16), int(stat
     if effective or permitted or not locked or user == 0:
         raise Failed(f"capabilities {effective:x}/{permitted:x}, no_new_privs {locked}, user {user}")
     return f"no capabilities, user {user}"
+
+
+@check("no dangerous system calls")
+def system_calls(limits, without):
+    """Neither a new namespace nor a filesystem nor another process's memory can be asked for."""
+    code = """
+import ctypes, json, os
+libc, path = ctypes.CDLL(None, use_errno=True), ctypes.create_string_buffer(b"/tmp")
+child = os.fork()
+if not child:
+    os._exit(libc.unshare(0x10000000) == 0)  # a user namespace, in which one is root
+print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, libc.ptrace(0, 0, 0, 0) != 0]))
+"""
+    if not all(refused := probe(limits, without, code)):
+        raise Failed(f"(user namespace, tracing) refused: {refused}")
+    return "neither namespaces nor tracing can be had"

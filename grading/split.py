@@ -23,8 +23,6 @@ from grading.trusted import Zygote, send_socket
 
 __all__ = ["Limits", "SandboxError", "grade_notebook"]
 
-VERSION = 1  # raise it when the same submission could get another score
-
 
 def grade_notebook(source: str, submission: bytes, *, limits: Limits = Limits(), sandboxed: bool = True) -> dict:  # noqa: B008
     """Grade one submission. A function of its arguments alone; its result is plain data that JSON can hold.

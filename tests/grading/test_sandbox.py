@@ -33,6 +33,7 @@ TAKEN_AWAY = [
     ("no processes of the host", "proc"),
     ("environment cleared", "env"),
     pytest.param("no privileges", "uid", marks=ROOT_ONLY),
+    ("no dangerous system calls", "calls"),
 ]
 
 
