@@ -17,7 +17,7 @@ from sphinx.transforms import SphinxTransform
 
 from lossutils.explore.base import STYLE, module
 
-KINDS = ("explore", "quiz")
+KINDS = ("explore", "quiz", "match", "guide")
 HOST = Path(__file__).with_name("host.js")
 NOT_FOR_THE_PAGE = {"fallback", "layout", "tabbable", "tooltip"}
 POOLED = {"ops", "columns"}

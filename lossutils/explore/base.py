@@ -1,4 +1,4 @@
-"""What figures and quizzes share: one look, one kind of module, and a text that is stored whole."""
+"""What all widgets share: one look, one kind of module, and a text that is stored whole."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def module(kind):
     Parameters
     ----------
     kind : str
-        ``"explore"`` or ``"quiz"``.
+        ``"explore"``, ``"quiz"``, ``"match"``, or ``"guide"``.
 
     Examples
     --------

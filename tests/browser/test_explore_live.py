@@ -158,14 +158,14 @@ def static_page(*shown):
     """Return a page that shows complete widgets with a model that can do nothing but hold their state."""
     parts = ["<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=width=device-width>"]
     parts.append(f"<title>t</title><style>{STYLE}</style><main>")
-    for kind in ("explore", "quiz"):
+    for kind in {widget.kind for widget in shown}:
         script = module(kind).replace("export default { render };", f"window.{kind} = render;")
         parts.append(f"<script>{{{script}}}</script>")
     for widget in shown:
         state = {name: value for name, value in widget.get_state().items() if name[0] != "_" and name != "layout"}
         data = json.dumps(state).replace("<", "\\u003c")
         parts.append(
-            f"<div></div><script>{{const state = {data};"
+            f"<div class=lossutils>{widget.fallback}</div><script>{{const state = {data};"
             "const model = {get: (name) => state[name], set(name, value) { state[name] = value }, on() {}, off() {},"
             "save_changes() {}, send() { throw Error('sent') }};"
             f"window.{widget.kind}({{model, el: document.currentScript.previousSibling}})}}</script>"
