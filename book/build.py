@@ -164,7 +164,28 @@ def with_outputs(name, text):
     for cell, done in zip(code_cells(notebook), code_cells(executed), strict=True):
         cell["outputs"], cell["execution_count"] = done["outputs"], done["execution_count"]
     notebook["metadata"] = executed["metadata"] | notebook["metadata"]
+    notebook["cells"] = folds_joined(notebook["cells"])
     return json.dumps(notebook, ensure_ascii=False)
+
+
+def folds_joined(cells):
+    """Cells with neighbors made one where the code of both is folded away and the first one shows nothing.
+
+    >>> folded = {"cell_type": "code", "metadata": {"tags": ["hide-input"]}, "outputs": []}
+    >>> folds_joined([folded | {"source": "a = 1"}, folded | {"source": ["b = a\\n", "b"]}])[0]["source"]
+    'a = 1\\n\\n\\nb = a\\nb'
+    """
+    joined = []
+    for cell in cells:
+        if joined and is_folded(joined[-1]) and not joined[-1]["outputs"] and is_folded(cell):
+            cell = cell | {"source": "\n\n\n".join("".join(part["source"]) for part in (joined.pop(), cell))}
+        joined.append(cell)
+    return joined
+
+
+def is_folded(cell):
+    """Whether the page hides a cell's code, and not its outputs."""
+    return cell["cell_type"] == "code" and "hide-input" in cell["metadata"].get("tags", [])
 
 
 def stage(documents, notebooks):

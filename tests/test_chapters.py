@@ -62,6 +62,13 @@ def test_cells_fit_a_page(path):
 
 
 @over_chapters
+def test_code_fits_the_column(path):
+    """The page shows 88 characters of a line (book/assets/book.css); the rest would have to be scrolled to."""
+    wide = {c.id: line for c in cells(path, "code") for line in c.source.splitlines() if len(line) > 88}
+    assert wide == {}
+
+
+@over_chapters
 def test_no_cell_writes_to_stderr(path):
     noisy = [c.id for c in cells(path, "code") for o in c.outputs if o.get("name") == "stderr"]
     assert noisy == []
