@@ -45,7 +45,8 @@ def tree(tmp_path, monkeypatch):
     monkeypatch.delenv("PYODIDE_DIST", raising=False)
     for folder in ("book", "lossutils"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "_config.yml", tmp_path)
+    for name in ("_config.yml", "references.bib"):
+        shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: index\nchapters:\n- file: chapters/tiny\n")
     (tmp_path / "index.md").write_text("# A book\n")
     (tmp_path / "chapters").mkdir()
