@@ -30,12 +30,13 @@ class Parts(SphinxDirective):
         return [container]
 
     def links(self, documents):
-        """A list of links to pages, under their titles."""
+        """A list of links to pages, under their titles in `_toc.yml`, or else their own."""
         items = []
         for name in documents:
+            title = self.env.external_site_map[name].title
             link = addnodes.pending_xref(
-                "", nodes.inline(classes=["xref", "doc"]), refdoc=self.env.docname, refdomain="std", reftype="doc",
-                reftarget=f"/{name}", refexplicit=False, refwarn=True,
+                "", nodes.inline("", title or "", classes=["xref", "doc"]), refdoc=self.env.docname, refdomain="std",
+                reftype="doc", reftarget=f"/{name}", refexplicit=bool(title), refwarn=True,
             )  # fmt: skip
             items.append(nodes.list_item("", nodes.paragraph("", "", link)))
         return nodes.bullet_list("", *items, classes=["part-chapters"])

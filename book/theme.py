@@ -58,13 +58,15 @@ def page_links(app, pagename, context):
 
 
 def add_reading_time(app, doctree):
-    """Say under a chapter's title how long its text takes to read."""
+    """Say under a chapter's title which one it is, as others refer to it, and how long its text takes to read."""
     title = doctree.next_node(nodes.title)
     if title is None or not app.env.docname.startswith("chapters/"):
         return
     words = sum(len(paragraph.astext().split()) for paragraph in doctree.findall(nodes.paragraph))
     minutes = max(1, round(words / WORDS_PER_MINUTE))
-    text = f"{minutes} minute{'s' * (minutes > 1)} to read"
+    number = re.match(r"chapters/0*(\d+)-", app.env.docname)
+    which = f"Chapter {number[1]} · " if number else ""
+    text = f"{which}{minutes} minute{'s' * (minutes > 1)} to read"
     title.parent.insert(title.parent.index(title) + 1, nodes.paragraph("", text, classes=["reading-time"]))
 
 
