@@ -82,6 +82,8 @@ def execute(root, name, notebook, bar, complete):
     except (RuntimeError, TimeoutError) as error:
         raise NotebookFailed(f"{name}: {error}") from None
     forbid_stderr(name, notebook)
+    for cell in code_cells(notebook):
+        cell.outputs = merge_streams(cell.outputs)
     return notebook
 
 
@@ -98,6 +100,18 @@ def forbid_stderr(name, notebook):
         for output in cell.get("outputs", []):
             if output.output_type == "stream" and output.name == "stderr":
                 raise NotebookFailed(f"{name}, cell {number} (id {cell.id}) wrote to stderr:\n\n{output.text}")
+
+
+def merge_streams(outputs):
+    """Join pieces of one stream that follow each other: where they are cut depends on the clock."""
+    merged = []
+    for output in outputs:
+        last = merged[-1] if merged else None
+        if last and last.output_type == output.output_type == "stream" and last.name == output.name:
+            last.text += output.text
+        else:
+            merged.append(output)
+    return merged
 
 
 def code_cells(notebook):

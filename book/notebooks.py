@@ -11,7 +11,7 @@ from pathlib import Path
 
 import nbformat
 
-from book.execute import NotebookFailed, code_cells, execute_all
+from book.execute import NotebookFailed, code_cells, execute_all, merge_streams
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("chapters", "solutions")
@@ -102,18 +102,6 @@ def count_executions(notebook):
         for output in cell.outputs:
             if output.output_type == "execute_result":
                 output.execution_count = count
-
-
-def merge_streams(outputs):
-    """Join pieces of one stream that follow each other: where they are cut depends on the clock."""
-    merged = []
-    for output in outputs:
-        last = merged[-1] if merged else None
-        if last and last.output_type == output.output_type == "stream" and last.name == output.name:
-            last.text += output.text
-        else:
-            merged.append(output)
-    return merged
 
 
 def keep_text(output):

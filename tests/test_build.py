@@ -21,7 +21,9 @@ CHAPTER = "chapters/tiny.ipynb"
 SHOW_ANSWER = """
 import time
 from lossutils.losses import regression
-print("answer", regression.ANSWER, "at", time.time_ns())
+print("answer", regression.ANSWER, end=" ", flush=True)
+time.sleep(0.3)  # the line arrives in two pieces
+print("at", time.time_ns())
 """
 SHOW_QUIZ = """
 from lossutils.explore import quiz
