@@ -6,6 +6,8 @@ BIN := .venv/bin
 RUN := $(BIN)/python
 # Notebooks run two at a time, and their matrices are small: more threads only wait for each other.
 export OPENBLAS_NUM_THREADS := 1
+# The tests of a file stay together, since they share what is dear to set up.
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help serve book epub pyodide test test312 lab course notebooks assignments reference bench mutants constraints clean
@@ -29,8 +31,8 @@ test: .venv/.test ## run every test; a browser and bubblewrap are installed if t
 	@$(RUN) tests/browser/chromium.py
 	@$(RUN) tests/grading/bubblewrap.py
 	$(RUN) -m ruff check .
-	$(RUN) -m pytest
-	$(RUN) -m pytest -o addopts= --nbval --nbval-sanitize-with tests/nbval.cfg index.ipynb chapters solutions exercises
+	$(RUN) -m pytest $(SIDE_BY_SIDE)
+	$(RUN) -m pytest $(SIDE_BY_SIDE) -o addopts= --nbval --nbval-sanitize-with tests/nbval.cfg index.ipynb chapters solutions exercises
 
 test312: ## run the losses' suite on what the browser has: Python 3.12 and NumPy 2.0.2, no PyTorch
 	@test -d .venv/312 || { $(PYTHON312) -m venv .venv/312 && .venv/312/bin/python -m pip install --quiet numpy==2.0.2 \

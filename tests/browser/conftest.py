@@ -8,6 +8,7 @@ from pathlib import Path
 
 import chromium
 import pytest
+from filelock import FileLock
 from playwright.sync_api import sync_playwright
 
 from book.serve import HTML, open_server
@@ -42,8 +43,10 @@ def browser():
 
 @pytest.fixture(scope="session")
 def book(browser):
-    """Folder of the built book, brought up to date."""
-    done = subprocess.run([sys.executable, "-m", "book.build"], cwd=ROOT, capture_output=True, text=True)
+    """Folder of the built book, brought up to date; by one process of those that run tests side by side."""
+    HTML.parent.mkdir(exist_ok=True)
+    with FileLock(HTML.parent / "tests.lock"):
+        done = subprocess.run([sys.executable, "-m", "book.build"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return HTML
 
