@@ -450,7 +450,7 @@ def test_draw_must_return_a_figure(result):
 
 @pytest.mark.parametrize(
     "control",
-    ["text", widgets.FloatText(), widgets.IntText(), widgets.SelectMultiple(options=[1]), float, object()],
+    ["text", widgets.FloatText(), widgets.IntText(), widgets.SelectMultiple(options=[1]), float, 1j],
     ids=str,
 )
 def test_control_needs_finitely_many_positions(control):
