@@ -87,6 +87,15 @@ def _site_packages() -> Path:
     return Path(sys.prefix, "lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages")
 
 
+def _folders(without=frozenset()) -> list[str]:
+    """The folders that the sandbox has besides the system's."""
+    found = [sys.base_prefix, str(Path(sys.base_prefix).resolve()), sys.prefix]
+    found.append(str(Path(lossutils.__file__).resolve().parent))
+    if "files" in without:
+        found.append(str(HERE.parent))
+    return list(dict.fromkeys(found))
+
+
 def command(limits: Limits, *, without: frozenset[str] = frozenset(), warm: bool = False) -> list[str]:
     """Return the bubblewrap command up to the program to run.
 
@@ -105,11 +114,11 @@ def command(limits: Limits, *, without: frozenset[str] = frozenset(), warm: bool
             arguments += ["--cap-add", "CAP_SYS_ADMIN"]
     else:
         arguments += ["--unshare-user", "--disable-userns"]
-    lossutils_folder = str(Path(lossutils.__file__).resolve().parent)
-    folders = [sys.base_prefix, str(Path(sys.base_prefix).resolve()), sys.prefix, lossutils_folder]
-    if "files" in without:
-        folders.append(str(HERE.parent))
-    folders = list(dict.fromkeys(folders))
+    arguments += ["--dev", "/dev"]
+    size = 2**40 if "disk" in without else limits.disk
+    for place in ("/tmp", "/dev/shm"):  # first, since what is bound may lie in it
+        arguments += ["--size", str(size), "--perms", "1777", "--tmpfs", place]
+    folders = _folders(without)
     for parent in _parents([*folders, f"{INSIDE}/grading/x", "/etc/x"]):
         arguments += ["--perms", "0755", "--dir", parent]
     for path in SYSTEM:
@@ -128,10 +137,7 @@ def command(limits: Limits, *, without: frozenset[str] = frozenset(), warm: bool
             if (_site_packages() / name).is_dir():
                 arguments += ["--perms", "0000", "--tmpfs", str(_site_packages() / name)]
     proc = ["--ro-bind", "/proc", "/proc"] if "proc" in without else ["--proc", "/proc"]
-    arguments += [*proc, "--dev", "/dev"]
-    size = 2**40 if "disk" in without else limits.disk
-    for place in ("/tmp", "/dev/shm"):
-        arguments += ["--size", str(size), "--perms", "1777", "--tmpfs", place]
+    arguments += proc
     arguments += ["--perms", "1777", "--dir", home, "--perms", "1777", "--dir", f"{home}/.matplotlib"]
     if font_cache := _font_cache():
         arguments += ["--ro-bind", str(font_cache), f"{home}/.matplotlib/{font_cache.name}"]
@@ -159,7 +165,8 @@ def rules(limits: Limits, *, sandboxed: bool = True, without: frozenset[str] = f
     uid = random.SystemRandom().randrange(0x40000000, 0x60000000) if sandboxed and os.getuid() == 0 else None
     uid = None if "uid" in without else uid
     disk = 2**40 if "disk" in without else limits.disk
-    return {"uid": uid, "limits": values, "disk": disk, "without": sorted(without)}
+    kept = [folder for folder in _folders(without) if folder.startswith(("/tmp/", "/dev/shm/"))]
+    return {"uid": uid, "limits": values, "disk": disk, "without": sorted(without), "kept": kept}
 
 
 class Warm:

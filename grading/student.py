@@ -433,11 +433,18 @@ def _nest(connection, request):
         wire.Channel(connection).send(("first", first))
         os._exit(0)
     check(libc.mount(b"none", b"/", None, 0x4000 | 0x40000, None))  # MS_REC | MS_PRIVATE
-    for place in (b"/tmp", b"/dev/shm"):
-        if "tmp" not in request["without"]:
+    kept = [(folder, os.open(folder, os.O_PATH | os.O_DIRECTORY)) for folder in request["kept"]]
+    if "tmp" not in request["without"]:
+        for place in (b"/tmp", b"/dev/shm"):
+            options = f"mode=1777,size={request['disk']}".encode()
+            check(libc.mount(b"tmpfs", place, b"tmpfs", 6, options))  # nosuid, nodev
+        for folder, handle in kept:  # of the Python that runs this, where it lies in one of the two
+            os.makedirs(folder, exist_ok=True)
             check(
-                libc.mount(b"tmpfs", place, b"tmpfs", 6, f"mode=1777,size={request['disk']}".encode())
-            )  # nosuid, nodev
+                libc.mount(f"/proc/self/fd/{handle}".encode(), folder.encode(), None, 0x5000, None)
+            )  # MS_BIND | MS_REC
+    for _, handle in kept:
+        os.close(handle)
     if "proc" not in request["without"]:
         check(libc.mount(b"proc", b"/proc", b"proc", 14, None))  # nosuid, nodev, noexec
     second = os.fork()

@@ -279,11 +279,16 @@ def test_focus_is_seen(visit, site, page, viewport):
 
 @pytest.mark.parametrize("page", WITH_FIGURES)
 def test_tables_agree_with_the_figure(visit, address, book, page):
-    """Opened by keyboard, a figure's table has the data of the frame that shows, wherever the controls go."""
+    """Opened by keyboard, a figure's table has the data of the frame that shows, wherever the controls go.
+
+    Only a figure that doesn't move may have none, as a histogram or pictures.
+    """
     opened = visit(f"{address}/{page}").page
     figures = opened.locator("div.lossutils[data-widget=explore]").all()
     for figure, state in zip(figures, states(book, page), strict=True):
-        assert state["tables"]
+        if not state["tables"]:
+            assert not state["controls"]
+            continue
         figure.locator("summary", has_text="Show as table").focus()
         opened.keyboard.press("Enter")
         view = figure.get_by_role("group", name="Data of the figure")
@@ -303,7 +308,7 @@ def test_tables_agree_with_the_figure(visit, address, book, page):
         ("MeanAbsoluteError", "card-l1-loss"),
         ("huber_loss", "card-huber-loss"),
         ("biweight", "card-tukey-loss"),
-        ("Brier score", "brier_loss"),
+        ("Brier score", "card-brier-loss"),
         ("0-1 loss", "zero_one_loss"),
     ],
 )
@@ -359,10 +364,12 @@ def test_zip_opens_from_a_folder(browser, book, tmp_path):
             if target.startswith("file:"):
                 assert (tmp_path / target.split("#")[0].split("?")[0].removeprefix(tmp_path.as_uri() + "/")).exists()
         if name in WITH_FIGURES:
-            slider = page.locator(".lossutils input[type=range]").first
-            before = page.locator(".lf-drawing").first.inner_html()
-            slider.press("ArrowRight")
-            assert page.locator(".lf-drawing").first.inner_html() != before
+            figure = page.locator(".lossutils", has=page.locator("input[type=range]")).first
+            drawings = []
+            for key in ("Home", "End"):
+                figure.locator("input[type=range]").first.press(key)
+                drawings.append(figure.locator(".lf-drawing").inner_html())
+            assert drawings[0] != drawings[1]
     context.close()
     assert refused == []
     assert errors == []
