@@ -291,6 +291,7 @@ def test_tables_agree_with_the_figure(visit, address, book, page):
         figure.locator("summary", has_text="Show as table").focus()
         opened.keyboard.press("Enter")
         view = figure.get_by_role("group", name="Data of the figure")
+        view.locator("table").first.wait_for()
         keys = list(state["patches"])
         for key in keys[:: max(1, len(keys) // 4)]:
             for control, index in zip(controls_of(figure), filter(None, key.split(",")), strict=True):

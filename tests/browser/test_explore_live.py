@@ -143,7 +143,8 @@ def test_figure_in_jupyterlab(browser, lab):
     assert page.locator(".jp-Notebook .jp-Cell").count() == 1
 
     widget.get_by_text("Show as table").click()
-    assert widget.locator("tbody tr").last.locator("th, td").all_text_contents() == ["1", "40"]
+    last = widget.locator("tbody tr").last.locator("th, td")
+    wait_for(lambda: last.all_text_contents() == ["1", "40"])
     widget.get_by_text("Show as table").click()
     widget.get_by_text("Show all positions").click()
     wait_for(lambda: len(drawn()) == 10)
@@ -273,6 +274,8 @@ def test_page_has_no_accessibility_violation_and_fits_a_phone(page, complete, th
         page.add_style_tag(content="html { background: #14181e }")
     page.get_by_text("Show as table").click()
     page.get_by_text("Show all positions").click()
+    for fold in page.locator("details .lf-table").all():
+        fold.locator("table").first.wait_for()
     page.get_by_label("mean").check()
     page.get_by_role("button", name="Check").click()
     assert page.evaluate("document.documentElement.scrollWidth") <= 340
