@@ -13,6 +13,7 @@ import json
 import re
 from dataclasses import dataclass, field, replace
 
+from grading import formats
 from grading.limits import MB, Limits
 from grading.names import Names, looks_defined, names_of, words
 
@@ -109,7 +110,7 @@ def read_source(source: str) -> list[SourceCell]:
     """Return the cells of a solution notebook."""
     cells = []
     for index, cell in enumerate(json.loads(source)["cells"]):
-        text, metadata = _text(cell.get("source")), cell.get("metadata", {}).get("nbgrader", {})
+        text, metadata = formats.source(cell), cell.get("metadata", {}).get("nbgrader", {})
         key = str(metadata.get("grade_id") or cell.get("id") or f"cell-{index}")
         role = _role(cell["cell_type"], metadata)
         points = float(metadata.get("points") or 0) if metadata.get("grade") or metadata.get("task") else 0.0
@@ -157,26 +158,17 @@ def _hidden(text):
     return regions
 
 
-def _text(source):
-    if isinstance(source, str):
-        return source
-    if isinstance(source, list):
-        return "".join(part for part in source if isinstance(part, str))
-    return ""
-
-
 def read_submission(submission: bytes, limits: Limits) -> list[Given]:
     """Return the cells of a hand-in of any notebook format; raise `Unreadable` if there are none."""
-    notebook = _parse(submission, limits)
-    cells = notebook.get("cells")
-    if cells is None and isinstance(notebook.get("worksheets"), list):  # format 3
-        sheets = [sheet for sheet in notebook["worksheets"] if isinstance(sheet, dict)]
-        cells = [cell for sheet in sheets for cell in sheet.get("cells") or []]
-    if not isinstance(cells, list):
-        raise Unreadable("The file is JSON, but no notebook: it has no list of cells.")
+    if len(submission) > limits.submission:
+        raise Unreadable(f"The file is larger than {limits.submission // MB} MB.")
+    try:
+        cells = formats.read_cells(submission)
+    except formats.NotANotebook as error:
+        raise Unreadable(f"The file is {error}.") from None
     if len(cells) > limits.cells:
         raise Unreadable(f"The notebook has {len(cells)} cells; more than {limits.cells} are not graded.")
-    given = [_given(index, cell) for index, cell in enumerate(cells) if isinstance(cell, dict)]
+    given = [_given(index, cell) for index, cell in enumerate(cells)]
     if any(len(cell.text) > limits.cell_text for cell in given):
         raise Unreadable(f"A cell has more than {limits.cell_text} characters; such notebooks are not graded.")
     if not any(cell.text.strip() for cell in given):
@@ -184,32 +176,10 @@ def read_submission(submission: bytes, limits: Limits) -> list[Given]:
     return given
 
 
-def _parse(submission, limits):
-    if len(submission) > limits.submission:
-        raise Unreadable(f"The file is larger than {limits.submission // MB} MB.")
-    if not submission.strip():
-        raise Unreadable("The file is empty.")
-    for encoding in ("utf-8-sig", "utf-16", "latin-1"):
-        try:
-            text = submission.decode(encoding)
-        except UnicodeError:
-            continue
-        if encoding != "utf-16" or submission[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            break
-    try:
-        notebook = json.loads(text)
-    except (ValueError, RecursionError, MemoryError) as error:
-        kind = "is nested too deeply" if isinstance(error, RecursionError) else "is no JSON"
-        raise Unreadable(f"The file is no notebook: it {kind}.") from None
-    if not isinstance(notebook, dict):
-        raise Unreadable("The file is JSON, but no notebook.")
-    return notebook
-
-
 def _given(index, cell):
     kind = cell.get("cell_type")
     kind = {"heading": "markdown", "html": "markdown"}.get(kind, kind) if isinstance(kind, str) else "raw"
-    text = _text(cell.get("source", cell.get("input"))).replace("\r\n", "\n").replace("\x00", "")
+    text = formats.source(cell).replace("\r\n", "\n").replace("\x00", "")
     text = text.encode("utf-8", "replace").decode()  # lone surrogates are no text
     metadata = cell.get("metadata")
     marks = metadata.get("nbgrader") if isinstance(metadata, dict) else None

@@ -1,25 +1,9 @@
 """Run the sandbox's self-test: in a process of its own, and never grade where it is red."""
 
-import shutil
-import sys
-
 from grading.pool import Worker
 from grading.worker import resolve
 
 SELF_TEST = "grading.selftest:run"
-INSTALL = "sudo apt install bubblewrap  (Fedora: sudo dnf install bubblewrap, Arch: sudo pacman -S bubblewrap)"
-
-
-def missing() -> str:
-    """Say what this machine lacks for grading in a sandbox, and how to get it; "" if it lacks nothing."""
-    if not sys.platform.startswith("linux"):
-        return (
-            "Grading needs Linux: submissions run in bubblewrap, which exists nowhere else.\n"
-            "Use a Linux machine, a virtual machine, WSL 2 on Windows, or a cluster of such machines (--scheduler)."
-        )
-    if not shutil.which("bwrap"):
-        return f"Grading needs bubblewrap, in which submissions run. Install it:\n  {INSTALL}"
-    return ""
 
 
 def in_own_process(check: str = SELF_TEST) -> list[tuple[str, bool, str]]:

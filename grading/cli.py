@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from grading import checks, collect, results, sources
+from grading import checks, collect, results, sandbox, sources
 from grading.course import Course
 from grading.limits import SandboxError
 from grading.students import read_roster
@@ -182,8 +182,8 @@ def _check(options):
     if options.unsafe:
         print("WITHOUT A SANDBOX: submissions can read, change, and send all that you can.", file=sys.stderr)
     elif not options.scheduler:
-        if missing := checks.missing():
-            raise SandboxError(f"{missing}\n{UNSAFE} grades all the same, if you do.")
+        if reason := sandbox.missing():
+            raise SandboxError(f"{reason}\n{UNSAFE} grades all the same, if you do.")
         findings = checks.in_own_process()
         if red := [f"  {name}: {detail}" for name, passed, detail in findings if not passed]:
             raise SandboxError("The self-test is red:\n" + "\n".join(red))
@@ -282,8 +282,8 @@ def explain(options) -> int:
 
 def selftest(options) -> int:
     """Print what the self-test finds."""
-    if missing := checks.missing():
-        raise SandboxError(missing)
+    if reason := sandbox.missing():
+        raise SandboxError(reason)
     findings = checks.in_own_process()
     print(
         table(

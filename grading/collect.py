@@ -8,9 +8,10 @@ from grading import handins, sources
 from grading.attribution import Attribution, Claim, claim, without_wrapper
 from grading.course import Course
 from grading.files import write_atomic, write_json
+from grading.formats import NotANotebook, read_cells
 from grading.handins import HandIn, digest
 from grading.intake import Entry, Refused, open_source
-from grading.recognize import NotANotebook, read_cells, recognize
+from grading.recognize import recognize
 from grading.text import one_line
 
 

@@ -4,8 +4,6 @@ Formgrader renders Markdown as it comes, scripts included. So Markdown stays as 
 made of plain, known elements; if not, its text is shown literally. Outputs keep to text and checked PNGs.
 """
 
-import base64
-import binascii
 import re
 
 import nbformat
@@ -13,6 +11,8 @@ from bleach.sanitizer import Cleaner
 from nbconvert.filters.ansi import strip_ansi
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
+
+from grading.present import png
 
 LONGEST_TEXT = 100_000
 LARGEST_IMAGE = 2_000_000
@@ -103,7 +103,7 @@ def harmless_output(output: NotebookNode) -> NotebookNode | None:
     if kind in ("display_data", "execute_result"):
         data = output.get("data", {})
         kept = {"text/plain": _plain(data["text/plain"])} if "text/plain" in data else {}
-        if image := _png(data.get("image/png")):
+        if image := png(data.get("image/png"), LARGEST_IMAGE):
             kept["image/png"] = image
         return nbformat.v4.new_output("display_data", data=kept) if kept else None
     return None
@@ -112,17 +112,6 @@ def harmless_output(output: NotebookNode) -> NotebookNode | None:
 def _plain(text):
     text = "".join(text) if isinstance(text, list) else str(text)
     return CONTROL.sub("\N{REPLACEMENT CHARACTER}", strip_ansi(text))[:LONGEST_TEXT]
-
-
-def _png(text):
-    """Return base64 of a PNG, encoded anew, or None."""
-    if not isinstance(text, str) or len(text) > LARGEST_IMAGE:
-        return None
-    try:
-        image = base64.b64decode(re.sub(r"\s", "", text), validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return base64.b64encode(image).decode() if image.startswith(b"\x89PNG\r\n\x1a\n") else None
 
 
 def harmless_notebook(text: str, source: list[NotebookNode]) -> NotebookNode:

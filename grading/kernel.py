@@ -14,7 +14,6 @@ from grading.align import Cell
 from grading.limits import Limits
 from grading.present import Shown
 from grading.sandbox import Sandbox
-from grading.trusted import send_socket
 
 
 class KernelLost(Exception):
@@ -98,22 +97,20 @@ class StudentRun:
         control.deadline = time.monotonic() + min(seconds, left)
         outputs = cell.outputs if self.current >= self.finished else []
         interrupted = False
-        while True:
+        try:
             try:
-                if not interrupted and control is not None:
-                    control.send(("run", cell.run))
-                    interrupted = None
+                control.send(("run", cell.run))
                 message = self._message(outputs)
-                break
             except wire.TooLate:
-                if interrupted:
-                    raise KernelLost("it did not stop when interrupted") from None
                 interrupted = True
                 self.hung.add(self.current)
                 self.sandbox.signal(self.sandbox.kernel, signal.SIGINT)
                 control.deadline = time.monotonic() + 2
-            except wire.WireError as error:
-                raise KernelLost(str(error)) from None
+                message = self._message(outputs)
+        except wire.TooLate:
+            raise KernelLost("it did not stop when interrupted") from None
+        except wire.WireError as error:
+            raise KernelLost(str(error)) from None
         self._ended(cell, outputs, message, interrupted, seconds)
 
     def _ended(self, cell, outputs, message, interrupted, seconds):
@@ -146,7 +143,7 @@ class StudentRun:
             with theirs:
                 channel.deadline = time.monotonic() + 10
                 channel.send(request)
-                send_socket(channel.connection, theirs)
+                wire.send_socket(channel, theirs)
             while (message := channel.receive())[0] == "output":
                 pass
             if message[0] not in ("forked", "serving") or type(message[1]) is not int:

@@ -27,6 +27,17 @@ def clean(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[:limit] + " …"
 
 
+def png(text, longest: int) -> str | None:
+    """Return the base64 of a PNG, encoded anew, or None if `text` isn't one of at most `longest` characters."""
+    if not isinstance(text, str) or len(text) > longest:
+        return None
+    try:
+        picture = base64.b64decode("".join(text.split()), validate=True)
+    except ValueError:
+        return None
+    return base64.b64encode(picture).decode() if picture.startswith(PNG) else None
+
+
 class Shown:
     """The outputs of one submission's cells, cleaned, up to a limit in all."""
 
@@ -64,14 +75,9 @@ class Shown:
         data = {}
         if type(text := content.get("text/plain")) is str:
             data["text/plain"] = self._text(text)
-        if type(picture := content.get("image/png")) is str and len(picture) <= self.left:
-            try:
-                raw = base64.b64decode("".join(picture.split()), validate=True)
-            except ValueError:
-                return data
-            if raw.startswith(PNG):
-                data["image/png"] = base64.b64encode(raw).decode()
-                self.left -= len(data["image/png"])
+        if picture := png(content.get("image/png"), self.left):
+            data["image/png"] = picture
+            self.left -= len(picture)
         return data
 
 

@@ -34,16 +34,20 @@ HERE = Path(__file__).resolve().parent
 BOOT = "import sys; sys.path.insert(0, {folder!r}); from grading.student import {main}; {main}()"
 SYSTEM = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/etc/fonts"]
 HIDDEN = ["torch", "torchgen", "functorch", "nbgrader"]
+INSTALL = "sudo apt install bubblewrap  (Fedora: sudo dnf install bubblewrap, Arch: sudo pacman -S bubblewrap)"
 INSIDE = "/grader"
 TICK = 0.05
 
 
 def missing() -> str:
-    """Return why this machine can't run the sandbox, "" if it can."""
+    """Say what this machine lacks for grading in a sandbox, and how to get it; "" if it lacks nothing."""
     if not sys.platform.startswith("linux"):
-        return "The sandbox needs Linux and bubblewrap. Grade on a Linux machine, or in a Linux container."
+        return (
+            "Grading needs Linux: submissions run in bubblewrap, which exists nowhere else.\n"
+            "Use a Linux machine, a virtual machine, WSL 2 on Windows, or a cluster of such machines (--scheduler)."
+        )
     if not shutil.which("bwrap"):
-        return "bubblewrap is not installed (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap)."
+        return f"Grading needs bubblewrap, in which submissions run. Install it:\n  {INSTALL}"
     return ""
 
 
@@ -203,7 +207,7 @@ class Warm:
             warm.channel.deadline = time.monotonic() + 30
             try:
                 warm.channel.send(rules(limits, without=without))
-                socket.send_fds(warm.channel.connection, [b"s"], [connection.fileno()])
+                wire.send_socket(warm.channel, connection)
             except (wire.WireError, OSError) as error:
                 warm.process.kill()
                 raise SandboxError(f"the sandbox is gone ({error}): {_read(warm.errors)}") from None

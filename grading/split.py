@@ -19,7 +19,8 @@ from grading.kernel import KernelLost, OutOfTime, StudentRun
 from grading.limits import Limits, SandboxError
 from grading.names import plain_python
 from grading.sandbox import missing
-from grading.trusted import Zygote, send_socket
+from grading.trusted import Zygote
+from grading.unproven import nothing_proven
 
 __all__ = ["Limits", "SandboxError", "grade_notebook"]
 
@@ -58,7 +59,7 @@ def grade_notebook(source: str, submission: bytes, *, limits: Limits = Limits(),
     try:
         plan = align.plan(source, submission, limits)
     except align.Unreadable as error:
-        return _unreadable(source, str(error), started)
+        return nothing_proven(source, str(error)) | {"seconds": time.monotonic() - started}
     results, peak = {}, 0
     try:
         with StudentRun(plan.cells, limits, sandboxed, started + limits.total_seconds * 0.6) as student:
@@ -168,7 +169,7 @@ class _Grading:
         try:
             self.worker.send(request)
             if connection is not None:
-                send_socket(self.worker.connection, connection)
+                wire.send_socket(self.worker, connection)
             return self.worker.receive()
         except (wire.WireError, OSError):
             return None
@@ -226,21 +227,4 @@ def _report(plan, results, started, peak):
         "notebook": present.notebook(plan.cells, cells),
         "seconds": time.monotonic() - started,
         "peak_bytes": peak,
-    }
-
-
-def _unreadable(source, reason, started):
-    cells = {
-        cell.key: {"points": cell.points, "score": None, "outcome": "ungraded", "message": reason}
-        for cell in align.read_source(source)
-        if cell.role in ("test", "manual")
-    }
-    text = align.Cell("extra", "markdown", reason)
-    return {
-        "state": "ungraded",
-        "reasons": [reason],
-        "cells": cells,
-        "notebook": present.notebook([text], cells),
-        "seconds": time.monotonic() - started,
-        "peak_bytes": 0,
     }

@@ -175,7 +175,7 @@ class Runner:
 
     def fork(self):
         """Fork a template that listens on the socket which comes next."""
-        connection = receive_socket(self.channel)
+        connection = wire.receive_socket(self.channel)
         child = os.fork()
         if child:
             connection.close()
@@ -200,7 +200,7 @@ class Template:
         sys.stdout = sys.stderr = Sink()
         while True:
             self.channel.receive()
-            connection = receive_socket(self.channel)
+            connection = wire.receive_socket(self.channel)
             child = os.fork()
             if not child:
                 break
@@ -331,12 +331,6 @@ def _rebuilt(name, text):
         return RuntimeError(text)
 
 
-def receive_socket(channel):
-    """Return the socket that the other side passes next."""
-    _, descriptors, _, _ = socket.recv_fds(channel.connection, 1, 1)
-    return socket.socket(fileno=descriptors[0])
-
-
 def lock_in(rules):
     """Drop all privileges and set the limits of each process, before anything of the student's runs."""
     if rules.get("uid") is not None:
@@ -403,7 +397,7 @@ def warm_main():
             request = channel.receive()
         except wire.Closed:
             return
-        passed = receive_socket(channel)
+        passed = wire.receive_socket(channel)
         if not os.fork():
             try:
                 channel.close()

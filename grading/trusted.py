@@ -240,7 +240,7 @@ class Worker:
             except wire.Closed:
                 return
             if cell["connect"]:
-                self.student.connect(_receive_socket(self.channel.connection), self.frame)
+                self.student.connect(wire.receive_socket(self.channel), self.frame)
             started = time.monotonic()
             outcome, message = self.run(cell)
             self.channel.send(
@@ -293,7 +293,7 @@ def _time_up(*_):
 
 def explain(error, cell, file, why):
     """Return what a student may read of the error that a test ended in."""
-    places = [(f.filename, number) for f, number in _frames(error)]
+    places = _frames(error)
     lines = [number for name, number in places if name == file]
     hidden = bool(lines) and any(first <= lines[0] <= last for first, last in cell["hidden"])
     told = getattr(error, "student", None)
@@ -333,26 +333,12 @@ def _explain_hidden(error, told, hinted, why):
 
 
 def _frames(error):
-    return [(frame.f_code and _Code(frame), number) for frame, number in traceback.walk_tb(error.__traceback__)]
-
-
-class _Code:
-    def __init__(self, frame):
-        self.filename = frame.f_code.co_filename
+    """The file and line of each call that an error went through."""
+    return [(frame.f_code.co_filename, number) for frame, number in traceback.walk_tb(error.__traceback__)]
 
 
 def _line(cell, lines):
     return cell["source"].splitlines()[lines[0] - 1].strip() if lines else "a check"
-
-
-def _receive_socket(connection):
-    _, descriptors, _, _ = socket.recv_fds(connection, 1, 1)
-    return socket.socket(fileno=descriptors[0])
-
-
-def send_socket(connection, passed):
-    """Pass a socket on."""
-    socket.send_fds(connection, [b"s"], [passed.fileno()])
 
 
 def zygote_main():
@@ -370,7 +356,7 @@ def zygote_main():
             request = channel.receive()
         except wire.Closed:
             return
-        passed = _receive_socket(connection)
+        passed = wire.receive_socket(channel)
         for name in request["modules"]:
             try:
                 importlib.import_module(name)
@@ -434,7 +420,7 @@ class Zygote:
                         channel = cls._current.channel
                         channel.deadline = time.monotonic() + 120
                         channel.send(request)
-                        send_socket(channel.connection, theirs)
+                        wire.send_socket(channel, theirs)
                         return wire.Channel(ours), channel.receive()[1]
                 except (wire.WireError, OSError) as error:
                     ours.close()

@@ -11,7 +11,7 @@ def nothing_proven(source: str, reason: str) -> dict:
             "points": float(one["points"]),
             "score": None,
             "outcome": "ungraded",
-            "message": "Not graded yet.",
+            "message": reason,
         }
         for one in settings
         if one.get("grade") or one.get("task")

@@ -399,3 +399,14 @@ class Channel:
     def close(self):
         """Close the socket."""
         self.connection.close()
+
+
+def send_socket(channel: Channel, passed: socket.socket) -> None:
+    """Hand a socket to the process at the other end of a channel that isn't greedy."""
+    socket.send_fds(channel.connection, [b"s"], [passed.fileno()])
+
+
+def receive_socket(channel: Channel) -> socket.socket:
+    """Return the socket that the other end of a channel hands over next."""
+    _, descriptors, _, _ = socket.recv_fds(channel.connection, 1, 1)
+    return socket.socket(fileno=descriptors[0])

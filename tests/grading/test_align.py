@@ -79,11 +79,11 @@ def test_lost_metadata_changes_nothing(change):
     assert [c.text for c in made.cells if c.role == "manual"] == [small.RIGHT["which"]]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
 def test_encodings(encoding):
-    notebook = small.handed_in(which="Größe → median")
+    notebook = small.handed_in(which="Größe")
     made = align.plan(small.SOURCE, json.dumps(notebook, ensure_ascii=False).encode(encoding))
-    assert [c.text for c in made.cells if c.role == "manual"] == ["Größe → median"]
+    assert [c.text for c in made.cells if c.role == "manual"] == ["Größe"]
 
 
 def test_deleted_test_comes_back_at_its_place():
@@ -167,12 +167,12 @@ def test_answer_turned_into_text_needs_a_look():
     [
         (b"", "empty"),
         (b"   ", "empty"),
-        (b"\x89PNG\r\n", "no JSON"),
-        (b"<html></html>", "no JSON"),
-        (b"[1, 2]", "no notebook"),
-        (b"{}", "no list of cells"),
-        (b'{"cells": []}', "empty"),
-        (b'{"cells": 3}', "no list of cells"),
+        (b"\x89PNG\r\n", "not JSON"),
+        (b"<html></html>", "not JSON"),
+        (b"[1, 2]", "not a notebook"),
+        (b"{}", "without cells"),
+        (b'{"cells": []}', "without cells"),
+        (b'{"cells": 3}', "without cells"),
         (b'{"cells": [{"cell_type": "code", "source": "x = 1"}]}', "none of its code cells"),
         (b"[" * 100_000, "nested"),
         (b'{"cells": [' + b"{}," * 3000 + b"{}]}", "cells"),

@@ -4,11 +4,11 @@ import pytest
 from classroom import Generator, grade_class
 from hand_in import ROOT
 
-from grading import checks
+from grading.sandbox import missing
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning"),
-    pytest.mark.skipif(bool(checks.missing()), reason=checks.missing() or "bubblewrap is here"),
+    pytest.mark.skipif(bool(missing()), reason=missing() or "bubblewrap is here"),
 ]
 NAME = "06-mse-mae-huber"
 

@@ -8,7 +8,7 @@ import grade_with_stand_in
 import pytest
 from hand_in import ASSIGNMENT, ROOT, notebook, put
 
-from grading import checks, cli
+from grading import checks, cli, sandbox
 from grading.course import Course
 
 
@@ -25,7 +25,7 @@ def run(tmp_path, monkeypatch, capsys):
     from grading import pool
 
     monkeypatch.setitem(pool.run_here.__kwdefaults__, "function", "fake_grader:grade_notebook")
-    monkeypatch.setattr(checks, "missing", lambda: "")
+    monkeypatch.setattr(sandbox, "missing", lambda: "")
 
     def command(*arguments):
         code = cli.main(["--course", str(tmp_path / "course"), *map(str, arguments)])
@@ -85,7 +85,7 @@ def test_self_test_that_tests_nothing_refuses(run, hand_ins, monkeypatch):
 
 def test_machine_without_a_sandbox_refuses_unless_told(run, hand_ins, monkeypatch):
     run("collect", ASSIGNMENT, hand_ins)
-    monkeypatch.setattr(checks, "missing", lambda: "Grading needs bubblewrap.")
+    monkeypatch.setattr(sandbox, "missing", lambda: "Grading needs bubblewrap.")
     code, said = run("grade")
     assert code == 1
     assert cli.UNSAFE in said
@@ -101,9 +101,9 @@ def test_machine_without_a_sandbox_refuses_unless_told(run, hand_ins, monkeypatc
 )
 def test_what_is_missing_is_said(monkeypatch, platform, bwrap, said):
     monkeypatch.setattr(sys, "platform", platform)
-    monkeypatch.setattr(checks.shutil, "which", lambda name: bwrap)
-    assert said in checks.missing()
-    assert bool(checks.missing()) == bool(said)
+    monkeypatch.setattr(sandbox.shutil, "which", lambda name: bwrap)
+    assert said in sandbox.missing()
+    assert bool(sandbox.missing()) == bool(said)
 
 
 @pytest.mark.parametrize(

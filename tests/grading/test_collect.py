@@ -13,7 +13,8 @@ from grading import handins, intake
 from grading.attribution import claim
 from grading.collect import Collector
 from grading.course import Course
-from grading.recognize import NotANotebook, read_cells, recognize
+from grading.formats import NotANotebook, read_cells
+from grading.recognize import recognize
 from grading.sources import Assignment, names
 from grading.students import make_slug, read_roster, words
 

@@ -1,7 +1,11 @@
 """The sandbox holds, and the self-test notices each limit that is taken away."""
 
+import json
 import os
+import shutil
+import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # grading/ is not 
 
 from grading import selftest, wire
 from grading.limits import MB, Limits, SandboxError
-from grading.sandbox import Sandbox, descendants, missing
+from grading.sandbox import Sandbox, _on_the_host, descendants, missing
+from grading.sources import ROOT
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "bubblewrap is here")
 ROOT_ONLY = pytest.mark.skipif(os.getuid() != 0, reason="only root starts kernels in namespaces of their own")
@@ -104,6 +109,35 @@ def test_signal_reaches_only_processes_of_the_sandbox():
 def test_too_little_to_start_is_a_sandbox_error():
     with pytest.raises(SandboxError), Sandbox(replace(Limits(), memory=MB)):
         pass
+
+
+def test_sandbox_holds_where_the_library_lies_in_tmp():
+    """The sandbox's own /tmp must not hide what it needs from the machine's."""
+    code = """
+import json, sys
+from grading import selftest
+from grading.limits import Limits
+read = "import json; print(json.dumps(open(path).read()))"
+path = sys.argv[1] + "/lossutils/__init__.py"
+print(json.dumps([selftest.probe(Limits(), frozenset(), read, path=path), *selftest.run(only="no write outside")]))
+"""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        for name in ("grading", "lossutils"):
+            shutil.copytree(ROOT / name, Path(folder, name), ignore=shutil.ignore_patterns("__pycache__"))
+        environment = os.environ | {"PYTHONPATH": folder}
+        command = [sys.executable, "-c", code, folder]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        text, (_, held, seen) = json.loads(done.stdout)
+        assert text == (ROOT / "lossutils/__init__.py").read_text()
+        assert held, seen
+
+
+def test_child_that_linux_leaves_out_is_looked_for_again(monkeypatch):
+    lists = iter([[1], [1], [1, 42]])
+    monkeypatch.setattr("grading.sandbox.descendants", lambda above: next(lists))
+    monkeypatch.setattr("grading.sandbox._inside", lambda process: [process, 7] if process == 42 else [process])
+    assert _on_the_host(7, 1) == 42
 
 
 def test_dead_kernel_is_noticed():

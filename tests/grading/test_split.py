@@ -1,7 +1,6 @@
 """Grading is right and just: what is right earns everything, what is wrong costs that test alone."""
 
 import json
-import os
 import sys
 import time
 import tomllib
@@ -161,20 +160,26 @@ def test_tests_do_not_see_what_other_tests_did():
     assert scores(grade(mae=text))["mae-value"] == 3.0
 
 
+def with_cells(answer, *cells):
+    """Grade a hand-in of these cells, of which the one called "solve" has an answer."""
+    handed_in = [cell | {"source": answer} if cell["id"] == "solve" else cell for cell in cells]
+    source, submission = (json.dumps(small._notebook(list(each))) for each in (cells, handed_in))
+    return grade_notebook(source, submission.encode(), limits=QUICK)
+
+
+def solved(text):
+    return small._cell("solve", f"### BEGIN SOLUTION\n{text}\n### END SOLUTION", solution=True)
+
+
 def with_test(text, answer, setup="", hidden=False):
-    """A small assignment with one function and one test."""
+    """The result of one test of one function."""
     text = f"### BEGIN HIDDEN TESTS\n{text}\n### END HIDDEN TESTS" if hidden else text
-    cells = [
-        small._cell("setup", "import numpy as np\n\nfrom lossutils.hints import check_close\n" + setup, locked=True),
-        small._cell(
-            "solve", "### BEGIN SOLUTION\ndef solve(*a):\n    pass\nextra = 1\n### END SOLUTION", solution=True
-        ),
+    imports = "import numpy as np\n\nfrom lossutils.hints import check_close\n"
+    result = with_cells(
+        answer,
+        small._cell("setup", imports + setup, locked=True),
+        solved("def solve(*a):\n    pass\nextra = 1"),
         small._test("test", 1, text),
-    ]
-    handed_in = json.loads(json.dumps(cells))
-    handed_in[1]["source"] = answer
-    result = grade_notebook(
-        json.dumps(small._notebook(cells)), json.dumps(small._notebook(handed_in)).encode(), limits=QUICK
     )
     return result["cells"]["test"]
 
@@ -245,29 +250,22 @@ def test_visible_case_says_everything():
 
 def test_worker_that_hangs_on_an_answer_is_replaced():
     """A test that counts up to what the student returned must not hold up the others."""
-    cells = [
-        small._cell("solve", "### BEGIN SOLUTION\ndef solve():\n    return 3\n### END SOLUTION", solution=True),
+    result = with_cells(
+        "def solve(): return 10**18",
+        solved("def solve():\n    return 3"),
         small._test("first", 1, "import numpy as np\nfor _ in range(solve()):\n    pass"),
         small._test("second", 1, "assert solve() == 10**18\nassert np.pi > 3"),
-    ]
-    handed_in = json.loads(json.dumps(cells))
-    handed_in[0]["source"] = "def solve(): return 10**18"
-    result = grade_notebook(
-        json.dumps(small._notebook(cells)), json.dumps(small._notebook(handed_in)).encode(), limits=QUICK
     )
     assert outcomes(result) == {"first": "timeout", "second": "passed"}
 
 
 def test_functions_that_two_tests_pass_are_not_confused():
-    cells = [
-        small._cell("solve", "### BEGIN SOLUTION\ndef solve(f):\n    return f(3)\n### END SOLUTION", solution=True),
+    answer = "def solve(f): return f(3)"
+    result = with_cells(
+        answer,
+        solved(answer),
         small._test("first", 1, "assert solve(lambda x: x + 1) == 4"),
         small._test("second", 1, "assert solve(lambda x: x * 5) == 15"),
-    ]
-    handed_in = json.loads(json.dumps(cells))
-    handed_in[0]["source"] = "def solve(f): return f(3)"
-    result = grade_notebook(
-        json.dumps(small._notebook(cells)), json.dumps(small._notebook(handed_in)).encode(), limits=QUICK
     )
     assert outcomes(result) == {"first": "passed", "second": "passed"}
 
@@ -308,4 +306,3 @@ def test_only_functions_of_their_arguments_are_shared():
         False,
         False,
     ]
-    assert os.getpid()
