@@ -1,5 +1,7 @@
 """What all widgets share: one look, one kind of module, and a text that is stored whole."""
 
+import re
+from html import escape
 from pathlib import Path
 
 import anywidget
@@ -25,12 +27,35 @@ def module(kind):
     return "\n".join((HERE / f"{name}.mjs").read_text(encoding="utf-8") for name in ("common", kind))
 
 
+def markup(text):
+    """Return a text as HTML that is safe to show, with `code` in backticks.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> markup("`y < 0` & more")
+    '<code>y &lt; 0</code> &amp; more'
+    """
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
 class PageWidget(anywidget.AnyWidget):
     """A widget that lives on in a static page, and whose `repr` is its text in a stored notebook."""
 
     _css = STYLE
+    _text = ""
 
     fallback = traitlets.Unicode().tag(sync=True)
+
+    def __repr__(self):
+        return self._text
 
     def _repr_mimebundle_(self, **options):
         # the base class cuts long texts off

@@ -7,6 +7,13 @@ function make(tag, attributes = {}, ...children) {
   return node;
 }
 
+// Texts come from Python as safe HTML: escaped, with <code>.
+function makeRich(tag, attributes, html) {
+  const node = make(tag, attributes);
+  node.innerHTML = html;
+  return node;
+}
+
 // JupyterLab and the book's theme take keys for themselves before the page's own inputs get them.
 // Listening on the window, we come first, and let only shortcuts with a modifier through.
 function guardKeys(root) {

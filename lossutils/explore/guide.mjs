@@ -1,12 +1,5 @@
 // What is wanted and what makes it hard, answered by a shortlist of losses.
 
-// Texts come from Python as safe HTML: escaped, with <code>.
-function makeRich(tag, attributes, html) {
-  const node = make(tag, attributes);
-  node.innerHTML = html;
-  return node;
-}
-
 function render({ model, el }) {
   const lists = model.get("lists");
   const cards = model.get("cards");

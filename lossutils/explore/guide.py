@@ -6,8 +6,7 @@ from importlib import resources
 
 import traitlets
 
-from lossutils.explore.base import PageWidget, module
-from lossutils.explore.quiz import _markup
+from lossutils.explore.base import PageWidget, markup, module
 
 
 def guide(answers, troubles, shortlist, notes):
@@ -92,16 +91,13 @@ class Guide(PageWidget):
         plain = {answer: found[answer, (False,) * len(troubles)] for answer in answers}
         self._text = _as_text(plain)
         super().__init__(
-            answers=[_markup(answer) for answer in answers],
-            troubles=[_markup(label) for label in troubles.values()],
-            notes=[[_markup(notes[trouble][answer]) for trouble in troubles] for answer in answers],
+            answers=[markup(answer) for answer in answers],
+            troubles=[markup(label) for label in troubles.values()],
+            notes=[[markup(notes[trouble][answer]) for trouble in troubles] for answer in answers],
             cards={name: _as_html(entry) for entries in found.values() for name, entry in entries.items()},
             lists={_key(answers.index(answer), on): list(entries) for (answer, on), entries in found.items()},
             fallback="".join(_fold(answer, plain[answer], troubles, notes) for answer in answers),
         )
-
-    def __repr__(self):
-        return self._text
 
 
 def _key(number, on):
@@ -114,12 +110,12 @@ def _as_text(plain):
 
 
 def _as_html(entry):
-    title, use, breaks = (_markup(entry[field]) for field in ("title", "use", "breaks"))
+    title, use, breaks = (markup(entry[field]) for field in ("title", "use", "breaks"))
     return f"<strong>{title}</strong>. <em>Use it when:</em> {use}. <em>It breaks with:</em> {breaks}."
 
 
 def _fold(answer, entries, troubles, notes):
     """An answer with its losses and what each trouble changes folded away, in HTML that needs no script."""
     items = [f"<li>{_as_html(entry)}</li>" for entry in entries.values()]
-    items += [f"<li><em>{_markup(label)}:</em> {_markup(notes[name][answer])}</li>" for name, label in troubles.items()]
-    return f"<details><summary>{_markup(answer)}</summary><ul>{''.join(items)}</ul></details>"
+    items += [f"<li><em>{markup(label)}:</em> {markup(notes[name][answer])}</li>" for name, label in troubles.items()]
+    return f"<details><summary>{markup(answer)}</summary><ul>{''.join(items)}</ul></details>"

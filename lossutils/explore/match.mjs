@@ -1,12 +1,5 @@
 // Tasks to match with a loss, one at a time, with a score. Every choice is answered. Nothing is graded, stored, or sent.
 
-// Texts come from Python as safe HTML: escaped, with <code>.
-function makeRich(tag, attributes, html) {
-  const node = make(tag, attributes);
-  node.innerHTML = html;
-  return node;
-}
-
 function count(number, noun) {
   return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import traitlets
 
-from lossutils.explore.base import PageWidget, module
-from lossutils.explore.quiz import Choice, _check, _markup
+from lossutils.explore.base import PageWidget, markup, module
+from lossutils.explore.quiz import Choice, check_choices
 
 
 class Task(NamedTuple):
@@ -82,7 +82,10 @@ class Match(PageWidget):
     goal = traitlets.Int().tag(sync=True)
 
     def __init__(self, tasks, goal):
-        tasks = [_checked(number, text, choices) for number, (text, choices) in enumerate(tasks, start=1)]
+        tasks = [
+            Task(text, check_choices(text, choices, f"match: task {number}"))
+            for number, (text, choices) in enumerate(tasks, start=1)
+        ]
         if not tasks:
             raise ValueError("match: there is no task")
         if len({task.text for task in tasks}) < len(tasks):
@@ -92,20 +95,9 @@ class Match(PageWidget):
         self._text = _as_text(tasks, goal)
         super().__init__(
             goal=goal,
-            tasks=[{"text": _markup(text), "choices": [_as_json(c) for c in choices]} for text, choices in tasks],
+            tasks=[{"text": markup(text), "choices": [c.state() for c in choices]} for text, choices in tasks],
             fallback="<ol>" + "".join(_fold(task) for task in tasks) + "</ol>",
         )
-
-    def __repr__(self):
-        return self._text
-
-
-def _checked(number, text, choices):
-    try:
-        return Task(text, _check(text, choices))
-    except ValueError as error:
-        problem = str(error).removeprefix("quiz: ")
-        raise ValueError(f"match: task {number}: {problem}") from None
 
 
 def _as_text(tasks, goal):
@@ -115,19 +107,15 @@ def _as_text(tasks, goal):
     return "\n".join(lines)
 
 
-def _as_json(choice):
-    return {"text": _markup(choice.text), "right": bool(choice.is_right), "feedback": _markup(choice.feedback)}
-
-
 def _fold(task):
     """A task with its answers folded away, in HTML that needs no script."""
-    names = "; ".join(_markup(choice.text) for choice in task.choices)
+    names = "; ".join(markup(choice.text) for choice in task.choices)
     answers = "".join(
-        f"<li><strong>{mark} {_markup(choice.text)}.</strong> {_markup(choice.feedback)}</li>"
+        f"<li><strong>{mark} {markup(choice.text)}.</strong> {markup(choice.feedback)}</li>"
         for choice in task.choices
         for mark in ("✓" if choice.is_right else "✗")
     )
     return (
-        f"<li><p><strong>{_markup(task.text)}</strong> Choose: {names}.</p>"
+        f"<li><p><strong>{markup(task.text)}</strong> Choose: {names}.</p>"
         f"<details><summary>Answers</summary><ul>{answers}</ul></details></li>"
     )

@@ -1,12 +1,5 @@
 // A question whose every answer teaches something. Nothing is graded, stored, or sent.
 
-// Texts come from Python as safe HTML: escaped, with <code>.
-function makeRich(tag, attributes, html) {
-  const node = make(tag, attributes);
-  node.innerHTML = html;
-  return node;
-}
-
 function makeChoice({ text, right, feedback }, type, group) {
   const input = make("input", { type, name: group });
   const answer = make("p", { class: "lf-feedback" });

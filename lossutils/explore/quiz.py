@@ -1,12 +1,10 @@
 """`quiz`: a question whose every answer teaches something."""
 
-import re
-from html import escape
 from typing import NamedTuple
 
 import traitlets
 
-from lossutils.explore.base import PageWidget, module
+from lossutils.explore.base import PageWidget, markup, module
 
 
 class Choice(NamedTuple):
@@ -15,6 +13,10 @@ class Choice(NamedTuple):
     text: str
     is_right: bool
     feedback: str
+
+    def state(self):
+        """Return what the widget's script takes: HTML and a bool."""
+        return {"text": markup(self.text), "right": bool(self.is_right), "feedback": markup(self.feedback)}
 
 
 def quiz(question, choices):
@@ -59,42 +61,33 @@ class Quiz(PageWidget):
     choices = traitlets.List().tag(sync=True)
 
     def __init__(self, question, choices):
-        choices = _check(question, choices)
+        choices = check_choices(question, choices, "quiz")
         self._text = "\n".join([f"quiz: {question}", *(f"- {choice.text}" for choice in choices)])
-        items = "".join(f"<li>{_markup(choice.text)}</li>" for choice in choices)
+        items = "".join(f"<li>{markup(choice.text)}</li>" for choice in choices)
         super().__init__(
-            question=_markup(question),
-            choices=[
-                {"text": _markup(choice.text), "right": bool(choice.is_right), "feedback": _markup(choice.feedback)}
-                for choice in choices
-            ],
-            fallback=f"<p>{_markup(question)}</p><ul>{items}</ul>",
+            question=markup(question),
+            choices=[choice.state() for choice in choices],
+            fallback=f"<p>{markup(question)}</p><ul>{items}</ul>",
         )
 
-    def __repr__(self):
-        return self._text
 
-
-def _check(question, choices):
+def check_choices(question, choices, where):
+    """Return what `quiz` takes as `Choice`s; raise `ValueError`, with `where` first, for anything else."""
     if not isinstance(question, str) or not question.strip():
-        raise ValueError(f"quiz: question must be text; got {question!r}")
+        raise ValueError(f"{where}: question must be text; got {question!r}")
     checked = []
     for number, choice in enumerate(choices, start=1):
         if isinstance(choice, str) or len(choice) != 3:
-            raise ValueError(f"quiz: choice {number} must be (text, is_right, feedback); got {choice!r}")
+            raise ValueError(f"{where}: choice {number} must be (text, is_right, feedback); got {choice!r}")
         checked.append(Choice(*choice))
         for name in ("text", "feedback"):
             text = getattr(checked[-1], name)
             if not isinstance(text, str) or not text.strip():
-                raise ValueError(f"quiz: {name} of choice {number} must be text; got {text!r}")
+                raise ValueError(f"{where}: {name} of choice {number} must be text; got {text!r}")
     if len(checked) < 2:
-        raise ValueError(f"quiz: expected two choices or more; got {len(checked)}")
+        raise ValueError(f"{where}: expected two choices or more; got {len(checked)}")
     if len({choice.text for choice in checked}) < len(checked):
-        raise ValueError("quiz: two choices have the same text")
+        raise ValueError(f"{where}: two choices have the same text")
     if not any(choice.is_right for choice in checked):
-        raise ValueError("quiz: no choice is right")
+        raise ValueError(f"{where}: no choice is right")
     return checked
-
-
-def _markup(text):
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
