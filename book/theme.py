@@ -16,6 +16,10 @@ SERVES_ONLY = {  # a page whose text has no such element needs none of these fil
     r'class="[^"]*\bhighlight\b': ("clipboard", "copybutton"),
     r'class="[^"]*\bcell\b': ("mystnb",),
 }
+NOT_PROSE = re.compile(r"(<(?P<tag>pre|script|style)\b.*?</(?P=tag)>)", re.DOTALL)
+INLINE_MATHS = re.compile(
+    r'([(“]*)(<span class="math\b[^>]*><math\b.*?</math></span>)(\N{NO-BREAK SPACE}%|[,.;:!?)”’]*)', re.DOTALL
+)
 UNUSED = (  # what the theme brings along and no page asks for
     "_static/**/*.map", "_static/scripts/bootstrap.js*", "_static/scripts/fontawesome.js*",
     "_static/vendor/fontawesome/**/*.*", "_static/locales/**/*.*", "_static/**/*macros.html",
@@ -31,7 +35,21 @@ def tidy_markup(app, pagename, templatename, context, doctree):
     """Drop marks of code that have no color of their own, a fifth of a page, and a role that DPUB-ARIA deprecates."""
     body = context.get("body") or ""
     body = re.sub(r'<span class="(?:n|nn|p|w)">([^<]*)</span>', r"\1", body)
-    context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')
+    context["body"] = keep_together(body.replace('role="doc-biblioentry"', 'role="listitem"'))
+
+
+def keep_together(body):
+    """Let no line begin with what belongs to the end of the last: a formula's comma, or the sign after a number."""
+    parts = NOT_PROSE.split(body)
+    for i in range(0, len(parts), 3):  # what lies between is not prose, and its tag
+        parts[i] = INLINE_MATHS.sub(together, re.sub(r"(?<=\d|>) %", "\N{NO-BREAK SPACE}%", parts[i]))
+    return "".join(part for i, part in enumerate(parts) if i % 3 < 2)
+
+
+def together(match):
+    """Browsers break lines beside a formula as if it were a picture, unless told not to."""
+    before, maths, after = match.groups()
+    return f'<span class="together">{before}{maths}{after}</span>' if before or after else maths
 
 
 def load_what_is_used(app, pagename, templatename, context, doctree):

@@ -48,6 +48,16 @@ PROSE = """() => {
 }"""
 AREAS = """() => [...document.querySelectorAll("math")].filter((formula) => formula.checkVisibility())
     .map((formula) => formula.getBoundingClientRect()).map(({ width, height }) => width * height)"""
+TORN = r"""() => [...document.querySelectorAll("span.math")].filter((formula) => {
+    const next = formula.nextSibling;
+    if (next?.nodeType !== Node.TEXT_NODE || !/^[,.;:!?)”’]/.test(next.data)) return false;
+    const first = document.createRange();
+    first.setStart(next, 0);
+    first.setEnd(next, 1);
+    const { left, width } = first.getBoundingClientRect();
+    return width && left < formula.getBoundingClientRect().left;
+}).concat([...document.querySelectorAll("article p, article li")].filter((node) => /\d %/.test(node.textContent)
+    && !node.closest(".lossutils"))).map((node) => node.textContent)"""
 TIMINGS = """(widget) => {
     const times = [];
     for (const input of widget.querySelectorAll(".lf-controls input, .lf-controls select")) {
@@ -93,10 +103,10 @@ def test_nothing_sticks_out_sideways(visit, site, page):
 
 @pytest.mark.parametrize("page", CHAPTERS)
 def test_code_is_seen_whole(visit, site, page):
-    """On a desktop no line of code is cut off."""
+    """On a desktop no line of code is cut off, nor of what it prints."""
     opened = visit(f"{site}/{page}").page
     opened.evaluate(OPEN_FOLDS)
-    cut = """() => [...document.querySelectorAll(".cell_input pre")]
+    cut = """() => [...document.querySelectorAll(".cell_input pre, .cell_output .output.stream")]
         .filter((code) => code.scrollWidth > code.clientWidth).map((code) => code.textContent)"""
     assert opened.evaluate(cut) == []
 
@@ -110,6 +120,8 @@ def test_maths_is_typeset(visit, site, page):
     if boxes:
         assert opened.evaluate("document.fonts.ready.then(() => document.fonts.check('16px \"STIX Two Math\"'))")
     assert re.findall(r"\$[^$\n]+\$|\\[(\[]|\\[a-z]+\b", opened.evaluate(PROSE)) == []
+    opened.set_viewport_size(PHONE)
+    assert opened.evaluate(TORN) == [], "a line begins with what belongs to the formula before it"
 
 
 @pytest.mark.parametrize(
@@ -258,6 +270,9 @@ def test_every_icon_is_drawn(visit, site, page):
     undrawn = """() => [...document.querySelectorAll("[class*=' fa-']")].filter((icon) =>
         !getComputedStyle(icon, "::before").maskImage.startsWith("url(")).map((icon) => icon.className)"""
     assert opened.evaluate(undrawn) == []
+    glyphs = """() => [...document.querySelectorAll("main *")].filter((node) => ["::before", "::after"].some((place) =>
+        /[\\ue000-\\uf8ff]/.test(getComputedStyle(node, place).content))).map((node) => node.className)"""
+    assert opened.evaluate(glyphs) == [], "a letter of a font that isn't there"
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
