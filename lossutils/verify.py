@@ -7,6 +7,7 @@ Where PyTorch isn't installed (in the browser), the comparison uses PyTorch's st
 import argparse
 import importlib.util
 import json
+import textwrap
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -18,7 +19,8 @@ from lossutils.engine import Loss, LossFunction, value_and_grad
 __all__ = ["Comparison", "compare", "verify"]
 
 STORED = "torch_reference.json"
-NO_TORCH = "(PyTorch isn't available here, and a browser can't have it: these are its answers, stored earlier.)"
+NO_TORCH = "(PyTorch isn't available here, as in any browser: these are its stored answers.)"
+WIDTH = 80  # of a printed line: what a page has room for
 
 # What is compared and stored: every loss and parameter that a chapter verifies.
 VERIFIED: list[tuple[str, dict[str, float]]] = [
@@ -90,27 +92,28 @@ def verify(function: LossFunction, **parameters: float) -> None:
     >>> import lossutils.functional as F
     >>> verify(F.mse_loss)
     mse_loss beside PyTorch: value and gradient of the mean
-    case                                  verdict    relative difference
-    ordinary, float64                     agrees     at most 1e-12
-    ordinary, float32                     agrees     at most 1e-5
-    exact predictions, float64            agrees     at most 1e-12
-    tiny residuals, float32               agrees     at most 1e-5
-    a residual of 1e18, float32           agrees     at most 1e-5
-    a sum beyond float32, float32         DIFFERS    inf for 2.07e+38; ours 2.07e+38
-    a NaN target, float64                 agrees     at most 1e-12
+    case                               verdict  relative difference
+    ordinary, float64                  agrees   at most 1e-12
+    ordinary, float32                  agrees   at most 1e-5
+    exact predictions, float64         agrees   at most 1e-12
+    tiny residuals, float32            agrees   at most 1e-5
+    a residual of 1e18, float32        agrees   at most 1e-5
+    a sum beyond float32, float32      DIFFERS  inf for 2.07e+38; ours 2.07e+38
+    a NaN target, float64              agrees   at most 1e-12
 
     Source: ``torch.nn.functional``, PyTorch 2.13.
     """
     name = _loss_of(function).name
     other = "its textbook formula in PyTorch" if name in _TEXTBOOK else "PyTorch"
     rows = compare(function, **parameters)
-    print(f"{_described(name, parameters)} beside {other}: value and gradient of the mean")
+    title = f"{_described(name, parameters)} beside {other}: value and gradient of the mean"
+    print(textwrap.fill(title, WIDTH))
     if not _has_torch():
         print(NO_TORCH)
-    print(f"{'case':<36}  {'verdict':<9}  relative difference")
+    print(f"{'case':<33}  {'verdict':<7}  relative difference")
     for row in rows:
         verdict = "agrees" if row.agrees else "DIFFERS"
-        print(f"{row.case:<36}  {verdict:<9}  {_difference(row)}")
+        print(f"{row.case:<33}  {verdict:<7}  {_difference(row)}")
 
 
 def compare(function: LossFunction, **parameters: float) -> list[Comparison]:
