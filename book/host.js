@@ -33,7 +33,10 @@ function unpack({ pool, ...state }) {
   return state;
 }
 
-for (const el of document.querySelectorAll("div.lossutils[data-widget]")) {
+const alive = new WeakSet();
+
+function bringToLife(el) {
+  alive.add(el);
   const script = el.querySelector("script[type='application/json']");
   script.remove();
   const fallback = el.innerHTML;
@@ -44,4 +47,20 @@ for (const el of document.querySelectorAll("div.lossutils[data-widget]")) {
     console.error(error);
   }
 }
+
+/** Figures answer while the rest of the page is still being read: what follows a figure shows that it is complete. */
+function update() {
+  const complete = document.readyState !== "loading";
+  for (const el of document.querySelectorAll("div.lossutils[data-widget]")) {
+    if (!alive.has(el) && (complete || el.nextSibling)) bringToLife(el);
+  }
+}
+
+const watch = new MutationObserver(update);
+watch.observe(document, { childList: true, subtree: true });
+document.addEventListener("DOMContentLoaded", () => {
+  watch.disconnect();
+  update();
+});
+update();
 })();

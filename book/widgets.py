@@ -135,7 +135,7 @@ def write_host(folder):
 def load_host(app, pagename, templatename, context, doctree):
     """Link the host from the pages that need it, and from no other."""
     if doctree is not None and doctree.next_node(static_widget):
-        app.add_js_file("lossutils.js", loading_method="defer")
+        app.add_js_file("lossutils.js", loading_method="async")  # figures needn't wait for the page
         app.add_css_file("lossutils.css")
 
 

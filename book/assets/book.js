@@ -23,18 +23,23 @@ matchMedia("print").addEventListener("change", ({ matches }) => toPaper(matches)
 
 // Let the keyboard reach boxes that scroll sideways. Maths within a line becomes one where it is wider than its line,
 // since browsers don't break formulas.
-const boxes = document.querySelectorAll("div.math-box, span.math, div.cell_output div.output");
+const boxes = [...document.querySelectorAll("div.math-box, span.math, div.cell_output div.output")];
+const maths = boxes.filter((box) => box.matches("span.math"));
 
+// All is measured before anything changes: the browser would lay out the page anew for each box.
 function update() {
-  for (const box of boxes) {
-    const line = box.closest("p, li, dd, td, th, div");
-    if (box.matches("span.math")) box.classList.toggle("wide", box.firstChild.scrollWidth > line.clientWidth);
-    if (box.scrollWidth > box.clientWidth && box.clientWidth) box.tabIndex = 0;
-    else box.removeAttribute("tabindex");
-  }
+  const lines = maths.map((box) => box.closest("p, li, dd, td, th, div"));
+  const wide = maths.map((box, index) => box.firstChild.scrollWidth > lines[index].clientWidth);
+  maths.forEach((box, index) => box.classList.toggle("wide", wide[index]));
+  const scrolled = boxes.filter((box) => box.clientWidth && box.scrollWidth > box.clientWidth);
+  for (const box of boxes) box.removeAttribute("tabindex");
+  for (const box of scrolled) box.tabIndex = 0;
 }
 
-addEventListener("load", update);
+// Not before: to ask for the fonts lays out the page, for which the figures would have to wait.
+addEventListener("load", () => {
+  update();
+  document.fonts.ready.then(update);
+});
 addEventListener("resize", update);
-document.fonts.ready.then(update);
 })();

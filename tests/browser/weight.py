@@ -3,16 +3,11 @@
 import gzip
 from urllib.parse import unquote, urlsplit
 
-READY = """addEventListener("DOMContentLoaded", () => {
-    const look = () => {
-        if (!document.querySelector(".lf-drawing")) return;
-        window.figureReady ??= performance.now();
-        watch.disconnect();
-    };
-    const watch = new MutationObserver(look);
-    watch.observe(document, { childList: true, subtree: true });
-    look();
-});"""
+READY = """new MutationObserver((_, watch) => {
+    if (!document.querySelector(".lf-drawing")) return;
+    window.figureReady = performance.now();
+    watch.disconnect();
+}).observe(document, { childList: true, subtree: true });"""
 
 
 def files_of(page, site, address):
@@ -32,5 +27,5 @@ def weigh(folder, files):
 def milliseconds_until_ready(page, site, address):
     """Time from navigation until the page's first figure has its controls, or None where there is no figure."""
     page.add_init_script(READY)
-    page.goto(f"{site}/{address}", wait_until="networkidle")
+    page.goto(f"{site}/{address}", wait_until="load")  # figures are drawn by then
     return page.evaluate("window.figureReady ?? null")
