@@ -125,7 +125,7 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, *, factor, blank
     after = np.full((batch, states.shape[1] + 2), -np.inf)
     onwards = np.full(states.shape, -np.inf)  # from s to s + 2
     onwards[:, :-2] = past_blank[:, 2:]
-    place = (everyone[:, None] * classes + states).ravel()
+    place = (everyone[:, None] * classes + states).ravel().astype(np.intp)  # all that bincount takes on 32 bits
     for t in range(times, 0, -1):
         ends = everyone[times_of == t]
         suffix[ends, 2 * length[ends]] = 0

@@ -15,6 +15,12 @@ from lossutils.verify import NO_TORCH
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTER = "06-mse-mae-huber"
 OTHERS = sorted(path.stem for path in (ROOT / "chapters").glob("*.ipynb") if path.stem != CHAPTER)
+# The only cell that prints something else in a browser: WebAssembly doesn't tell of divisions by zero.
+WITHOUT_FLAGS = {
+    "05-numbers-that-survive": {
+        "hunt-code": "no alarm: WebAssembly, in which browsers run Python, has no such flags\n",
+    }
+}
 PATIENCE = 300  # seconds for a notebook to run, on a busy machine
 CELLS = """() => jupyterapp.shell.currentWidget.content.widgets.map((cell) => ({
     id: cell.model.id,
@@ -88,7 +94,8 @@ def run_all(page):
         now = cells(page)
         if all((cell["count"] or 0) > earlier for cell in now.values() if cell["code"]):
             return now
-        assert time.monotonic() < end, [i for i, c in now.items() if c["code"] and (c["count"] or 0) <= earlier]
+        waiting = [name for name, c in now.items() if c["code"] and (c["count"] or 0) <= earlier]
+        assert time.monotonic() < end, f"not run: {waiting}; errors, which stop the others: {complaints(now)}"
         page.wait_for_timeout(500)
 
 
@@ -150,7 +157,8 @@ def test_every_chapter_runs(visit, lab_site, chapter):
     seen, _ = open_lab(visit, lab_site, "Run this chapter", chapter)
     done = run_all(seen.page)
     assert complaints(done) == {}
-    assert printed_differently(done, chapter) == {}
+    different = printed_differently(done, chapter)
+    assert {name: here for name, (here, _) in different.items()} == WITHOUT_FLAGS.get(chapter, {})
 
 
 def solution():
