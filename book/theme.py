@@ -16,7 +16,7 @@ SERVES_ONLY = {  # a page whose text has no such element needs none of these fil
     r'class="[^"]*\bhighlight\b': ("clipboard", "copybutton"),
     r'class="[^"]*\bcell\b': ("mystnb",),
 }
-NOT_PROSE = re.compile(r"(<(?P<tag>pre|script|style)\b.*?</(?P=tag)>)", re.DOTALL)
+NOT_PROSE = re.compile(r"(<(?P<tag>pre|code|script|style)\b.*?</(?P=tag)>)", re.DOTALL)
 INLINE_MATHS = re.compile(
     r'([(“]*)(<span class="math\b[^>]*><math\b.*?</math></span>)(\N{NO-BREAK SPACE}%|[,.;:!?)”’]*)', re.DOTALL
 )

@@ -28,7 +28,7 @@ def module(kind):
 
 
 def markup(text):
-    """Return a text as HTML that is safe to show, with `code` in backticks, and no line break before a %.
+    r"""Return a text as HTML that is safe to show, with `code` in backticks, and no line break before a %.
 
     Parameters
     ----------
@@ -42,6 +42,8 @@ def markup(text):
     --------
     >>> markup("`y < 0` & more")
     '<code>y &lt; 0</code> &amp; more'
+    >>> markup("90 %")
+    '90\xa0%'
     """
     kept = re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", escape(text))
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", kept)
