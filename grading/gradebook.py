@@ -29,6 +29,7 @@ def merge(course: Course, wanted: list[str], progress=lambda items, **_: items) 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # nbgrader's own use of SQLAlchemy warns
         with course.open_gradebook() as gradebook:
+            gradebook.db().expire_on_commit = False  # nbgrader commits at every step; each would be read again
             for name in dict.fromkeys(name for name, _ in todo):
                 register(gradebook, course, course.assignment(name))
             for name, slug in progress(todo, desc="writing the gradebook"):

@@ -93,20 +93,24 @@ def harmless_output(output: NotebookNode) -> NotebookNode | None:
     kind = output.get("output_type")
     if kind == "stream":
         name = "stderr" if output.get("name") == "stderr" else "stdout"
-        return nbformat.v4.new_output("stream", name=name, text=_plain(output.get("text", "")))
+        return _node(output_type=kind, name=name, text=_plain(output.get("text", "")))
     if kind == "error":
         ename, evalue = _plain(output.get("ename", "")), _plain(output.get("evalue", ""))
         traceback = [_plain(line) for line in output.get("traceback", []) if isinstance(line, str)]
-        return nbformat.v4.new_output(
-            "error", ename=ename, evalue=evalue, traceback=traceback or [f"{ename}: {evalue}"]
-        )
+        traceback = traceback or [f"{ename}: {evalue}"]
+        return _node(output_type=kind, ename=ename, evalue=evalue, traceback=traceback)
     if kind in ("display_data", "execute_result"):
         data = output.get("data", {})
         kept = {"text/plain": _plain(data["text/plain"])} if "text/plain" in data else {}
         if image := png(data.get("image/png"), LARGEST_IMAGE):
             kept["image/png"] = image
-        return nbformat.v4.new_output("display_data", data=kept) if kept else None
+        return _node(output_type="display_data", data=kept, metadata={}) if kept else None
     return None
+
+
+def _node(**content):
+    """A part of a notebook. nbformat's own makers would check each against the whole schema, and then all once more."""
+    return nbformat.from_dict(content)
 
 
 def _plain(text):
@@ -144,14 +148,12 @@ def _cell(cell, trusted, settings, seen, fresh_id):
     if cell.cell_type == "code":
         outputs = [kept for output in cell.get("outputs", []) if (kept := harmless_output(output))]
         text = CONTROL.sub("\N{REPLACEMENT CHARACTER}", cell.source)[:LONGEST_TEXT]
-        made = nbformat.v4.new_code_cell(text, outputs=outputs, metadata=metadata)
+        made = {"cell_type": "code", "source": text, "outputs": outputs, "execution_count": None}
     else:
         known = cell.cell_type == "markdown" and ("markdown", cell.source) in trusted
-        made = nbformat.v4.new_markdown_cell(
-            cell.source if known else harmless_markdown(cell.source), metadata=metadata
-        )
-    made.id = grade_id if metadata and re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", grade_id) else fresh_id
-    return made
+        made = {"cell_type": "markdown", "source": cell.source if known else harmless_markdown(cell.source)}
+    own = metadata and re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", grade_id)
+    return _node(id=grade_id if own else fresh_id, metadata=metadata, **made)
 
 
 def harmless_name(name: str) -> str:

@@ -118,7 +118,9 @@ def make_kernel(outputs):
         def _abort_queues(self, subshell_id=None):
             pass
 
-    config = {"HistoryManager": {"enabled": False}, "InlineBackend": {"figure_formats": {"png"}}}
+    whole = {"bbox_inches": None}  # to find the tightest box, each picture would be drawn twice
+    inline = {"figure_formats": {"png"}, "print_figure_kwargs": whole}
+    config = {"HistoryManager": {"enabled": False}, "InlineBackend": inline}
     kernel = Kernel(
         session=OneWay(key=b"none"), iopub_socket=None, log=logging.getLogger("kernel"), config=Config(config)
     )

@@ -280,6 +280,10 @@ def test_locked_cells_of_the_source_are_left_alone():
     assert made.cells[0].source != forged.source
 
 
+def test_what_people_see_is_a_valid_notebook():
+    nbformat.validate(harmless_notebook(attacking_notebook(), SOURCE.cells))
+
+
 def test_name_cannot_be_html():
     assert harmless_name("O'Neil <b>&amp;</b>") == "O’Neil ‹b›＆amp;‹/b›"
 
