@@ -106,8 +106,10 @@ def command(limits: Limits, *, without: frozenset[str] = frozenset(), warm: bool
     `without` leaves out parts, for the self-test's own test. `warm` lets the program make namespaces.
     """
     home = "/tmp/home"
-    arguments = ["bwrap", "--die-with-parent", "--new-session", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
+    arguments = ["bwrap", "--new-session", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
     arguments += ["--unshare-cgroup-try", "--hostname", "sandbox"]
+    if not warm:  # which ends with its connection, and must not end with the thread that happened to start it
+        arguments.append("--die-with-parent")
     if "net" not in without:
         arguments.append("--unshare-net")
     if "env" not in without:
@@ -202,7 +204,11 @@ class Warm:
         """Have a kernel serve `connection`; return the id that the process above it has on the host."""
         with cls._lock:
             warm = cls._all.get(without)
-            if warm is None or warm.owner != os.getpid() or warm.process.poll() is not None:
+            if warm is not None and warm.owner == os.getpid() and warm.process.poll() is not None:
+                said = f"it returned {warm.process.returncode} and said: {_read(warm.errors)}"
+                print(f"A warm sandbox has ended, and another is started: {said}", file=sys.stderr, flush=True)
+                warm = None
+            if warm is None or warm.owner != os.getpid():
                 warm = cls._all[without] = cls(limits, without)
             warm.channel.deadline = time.monotonic() + 30
             try:

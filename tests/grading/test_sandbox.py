@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -89,6 +90,68 @@ def test_sandbox_leaves_nothing():
     left = {process for process in descendants(os.getpid()) if alive(process)}
     assert not left & inside
     assert left <= before | warm
+
+
+FRESH = """
+import os, subprocess, sys, threading, time
+from grading.limits import Limits
+from grading.sandbox import Sandbox, Warm, descendants
+
+def use():
+    with Sandbox(Limits()) as sandbox:
+        return sandbox.kernel
+
+"""
+
+
+def in_fresh_process(code):
+    """Run code in a process that has no sandbox yet; return what it printed and said."""
+    command = [sys.executable, "-c", FRESH + code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode in (0, -9), done.stderr
+    return done.stdout, done.stderr
+
+
+@ROOT_ONLY
+def test_warm_sandbox_outlives_the_thread_that_started_it():
+    code = """
+thread = threading.Thread(target=use)
+thread.start()
+thread.join()
+time.sleep(0.5)
+(warm,) = Warm._all.values()
+use()
+print(warm.process.poll(), [warm] == list(Warm._all.values()))
+"""
+    assert in_fresh_process(code) == ("None True\n", "")
+
+
+@ROOT_ONLY
+def test_warm_sandbox_that_has_ended_is_replaced_and_told_of():
+    code = """
+use()
+(warm,) = Warm._all.values()
+os.kill(warm.first, 9)
+warm.process.wait()
+print(type(use()))
+"""
+    seen, said = in_fresh_process(code)
+    assert seen == "<class 'int'>\n"
+    assert re.match(r"A warm sandbox has ended, and another is started: it returned -?\d+ and said", said), said
+
+
+def test_nothing_is_left_of_a_grader_that_is_killed():
+    code = """
+sandbox = Sandbox(Limits()).__enter__()
+print(*{*descendants(os.getpid()), *sandbox.processes()} - {os.getpid()}, flush=True)
+os.kill(os.getpid(), 9)
+"""
+    processes = in_fresh_process(code)[0].split()
+    assert len(processes) >= 3
+    until = time.monotonic() + 10
+    while (left := [process for process in processes if alive(process)]) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert left == []
 
 
 def alive(process):
