@@ -110,9 +110,9 @@ def printed(cell):
     return "".join("".join(output.get("text", "")) for output in cell["outputs"])
 
 
-def printed_differently(done, chapter):
+def printed_differently(done, chapter, folder="chapters"):
     """What cells printed in the lab and what the repository has, where that isn't the same, by id."""
-    stored = json.loads((ROOT / "chapters" / f"{chapter}.ipynb").read_text(encoding="utf-8"))["cells"]
+    stored = json.loads((ROOT / folder / f"{chapter}.ipynb").read_text(encoding="utf-8"))["cells"]
     expected = {cell["id"]: printed(cell) for cell in stored if cell["cell_type"] == "code"}
     found = {name: printed(done[name]).replace(f"{NO_TORCH}\n", "") for name in expected}
     return {name: (found[name], text) for name, text in expected.items() if found[name] != text}
@@ -161,24 +161,38 @@ def test_every_chapter_runs(visit, lab_site, chapter):
     assert {name: here for name, (here, _) in different.items()} == WITHOUT_FLAGS.get(chapter, {})
 
 
-def solution():
+def solution(chapter=CHAPTER):
     """What an instructor writes into the assignment, by cell."""
-    source = nbformat.read(ROOT / "solutions" / CHAPTER / f"{CHAPTER}.ipynb", as_version=4)
+    source = nbformat.read(ROOT / "solutions" / chapter / f"{chapter}.ipynb", as_version=4)
     answers = [c for c in source.cells if c.cell_type == "code" and c.metadata.get("nbgrader", {}).get("solution")]
     return {cell.metadata.nbgrader.grade_id: cell.source for cell in answers}
 
 
-def test_an_assignment_runs_keeps_answers_and_goes_back(visit, lab_site, tmp_path):
-    """Untouched, only the cells that may raise do; solved, none; the work is kept, downloaded, and thrown away."""
-    seen, asked = open_lab(visit, lab_site, "Run this assignment")
-    page = seen.page
+def run_untouched_and_solved(page, chapter):
+    """Untouched, only the cells that may raise do; solved, none, and all print what the solution prints."""
     untouched = run_all(page)
     failed = complaints(untouched)
     assert failed
     assert all("raises-exception" in untouched[name]["tags"] for name in failed), failed
+    page.evaluate(REPLACE, solution(chapter))
+    done = run_all(page)
+    assert complaints(done) == {}
+    assert printed_differently(done, chapter, f"solutions/{chapter}") == {}
+    return untouched
 
-    page.evaluate(REPLACE, solution())
-    assert complaints(run_all(page)) == {}
+
+@pytest.mark.parametrize("chapter", OTHERS)
+def test_every_assignment_runs(visit, lab_site, chapter):
+    """Top to bottom, as it is handed out and with the answers in it."""
+    seen, _ = open_lab(visit, lab_site, "Run this assignment", chapter)
+    run_untouched_and_solved(seen.page, chapter)
+
+
+def test_an_assignment_runs_keeps_answers_and_goes_back(visit, lab_site, tmp_path):
+    """Untouched and solved; the work is kept, downloaded, and thrown away."""
+    seen, asked = open_lab(visit, lab_site, "Run this assignment")
+    page = seen.page
+    untouched = run_untouched_and_solved(page, CHAPTER)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download", exact=True).click()
     assert download.value.suggested_filename == f"{CHAPTER}.ipynb"
