@@ -5,6 +5,7 @@ import itertools
 import json
 import re
 import statistics
+import threading
 import zipfile
 
 import pytest
@@ -14,6 +15,7 @@ from weight import files_of, weigh
 
 from book.build import book_documents
 from book.downloads import NAME, ZIP
+from book.serve import QuietHandler, open_server
 from book.widgets import POOLED
 
 PAGES = [re.sub(r"\.(ipynb|md)$", ".html", name) for name in book_documents()]
@@ -221,6 +223,47 @@ def test_figures_answer_at_once(visit, site, page):
         print(f"{page}, figure {number}: median {median:.2f} ms, 95th percentile {p95:.2f} ms")
         assert median <= MEDIAN_MS
         assert p95 <= P95_MS
+
+
+class HesitantHandler(QuietHandler):
+    """Send the page up to its first figure, and the rest of it when told to."""
+
+    page, go_on = CHAPTERS[0], threading.Event()
+
+    def copyfile(self, source, outputfile):
+        if self.path == f"/{self.page}":
+            html = source.read()
+            head = next(found.end() for found in STATE.finditer(html.decode()) if found[1] == "explore")
+            head = len(html.decode()[:head].encode()) + len("</div>\n</div>\n")
+            outputfile.write(html[:head])
+            outputfile.flush()
+            self.go_on.wait(60)
+            outputfile.write(html[head:])
+        else:
+            super().copyfile(source, outputfile)
+
+
+def test_figure_answers_before_its_page_is_complete(browser, book):
+    """Readers on slow lines meet the first figure long before the page has ended."""
+    with open_server(book, 0, HesitantHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page = browser.new_page()
+        try:
+            page.goto(f"http://127.0.0.1:{server.server_port}/{HesitantHandler.page}", wait_until="commit")
+            figure = page.locator("div.lossutils[data-widget=explore]")
+            figure.locator(".lf-controls").wait_for(timeout=20_000)
+            before = figure.locator(".lf-drawing").inner_html()
+            move(page, controls_of(figure)[0], 0, "keyboard")
+            move(page, controls_of(figure)[0], 2, "keyboard")
+            assert figure.locator(".lf-drawing").inner_html() != before
+            assert page.evaluate("document.readyState") == "loading"
+        finally:
+            HesitantHandler.go_on.set()
+            page.wait_for_load_state()
+            alive = page.locator("div.lossutils[data-widget=explore] .lf-drawing").count()
+            page.close()
+            server.shutdown()
+    assert alive == sum(kind == "explore" for kind, _, _ in STATE.findall((book / HesitantHandler.page).read_text()))
 
 
 @pytest.mark.parametrize("page", WITH_FIGURES)
