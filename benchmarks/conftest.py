@@ -1,4 +1,4 @@
-"""Writes what the benchmarks found into the book's page on speed."""
+"""Writes what the benchmarks found into the book's pages on speed and weight."""
 
 import platform
 from pathlib import Path
@@ -28,20 +28,40 @@ machine that measured. Bytes are exact; times differ between machines. No page a
 | page | first visit, KB | gzip, KB | after another page, KB | gzip, KB | first figure, ms |
 |---|--:|--:|--:|--:|--:|
 """
+GRADING_HEAD = """# How fast is grading?
+
+Hand-ins of each assignment, all solved, that a core grades in a minute: by one worker, and by as many workers as the
+machine has cores. *Memory* is the most that the sandbox of one hand-in took. An endless loop costs ten seconds more,
+but only the worker that meets it. A run begins with the self-test of the sandbox, and the first one of a course makes
+its gradebook; both take a few seconds and aren't counted here.
+
+This page is written by `make bench`. Rates differ between machines, and from run to run.
+
+| assignment | one worker, a minute | all cores busy, a minute a core | memory, MB |
+|---|--:|--:|--:|
+"""
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter, config):
-    """Write the page on weight, if all pages were measured."""
+    """Write the pages on weight and on grading, if all of it was measured."""
     passed = terminalreporter.getreports("passed")
-    rows = [value for report in passed for key, value in getattr(report, "user_properties", []) if key == "page"]
-    if rows and not config.option.keyword:
-        (APPENDIX / "weight.md").write_text(WEIGHT_HEAD + "".join(map(weight_row, rows)))
+    for kind, file, head, line in [
+        ("page", "weight.md", WEIGHT_HEAD, weight_row),
+        ("assignment", "grading-speed.md", GRADING_HEAD, grading_row),
+    ]:
+        rows = [value for report in passed for key, value in getattr(report, "user_properties", []) if key == kind]
+        if rows and not config.option.keyword:
+            (APPENDIX / file).write_text(head + "".join(map(line, rows)))
 
 
 def weight_row(row):
     sizes = " | ".join(f"{size / 1000:,.0f}" for size in (*row["first"], *row["next"]))
     return f"| `{row['name']}` | {sizes} | {row['ready'] or '–'} |\n"
+
+
+def grading_row(row):
+    return f"| `{row['name']}` | {row['alone']:.0f} | {row['each']:.0f} | {row['peak'] / 1e6:,.0f} |\n"
 
 
 @pytest.hookimpl(trylast=True)

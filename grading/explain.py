@@ -52,12 +52,10 @@ def _scores(made):
 
 
 def _why(score):
-    notes = [score.outcome if not score.manual else "read by a person"]
+    notes = [score.reading if score.manual else score.outcome]
     if score.by_hand is not None:
         before = f" instead of {number(score.automatic)} by the tests" if score.automatic is not None else ""
         notes.append(f"{number(score.by_hand)} given by hand{before}")
-    elif score.manual and score.value is None:
-        notes.append("no points given yet")
     if score.extra:
         notes.append(f"{number(score.extra)} extra")
     if score.flagged and score.value is not None:

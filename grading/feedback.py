@@ -21,7 +21,7 @@ from pygments.formatters import HtmlFormatter
 from grading import handins
 from grading.course import Course
 from grading.files import write_atomic
-from grading.harmless import clean, harmless_output, render
+from grading.harmless import ALT, clean, harmless_output, render
 from grading.standing import GRADED, MANUAL, Standing, standings
 from grading.text import number, one_line
 
@@ -32,7 +32,6 @@ OUTCOMES = {
     "failed": "not passed",
     "timeout": "took too long",
     "crashed": "ended the session",
-    "manual": "read by a person",
     "ungraded": "not graded",
 }
 
@@ -74,11 +73,16 @@ def page(course: Course, made: Standing) -> str:
         handed_in=f"{counted.time:%Y-%m-%d %H:%M} UTC" if counted else "",
         cells=cells,
         number=number,
-        outcomes=OUTCOMES,
+        outcome=_outcome,
+        alt=ALT,
         final=made.state == GRADED,
         style=Markup(style),
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
     )
+
+
+def _outcome(score):
+    return score.reading if score.manual else OUTCOMES[score.outcome]
 
 
 def _cell(cell, scores, handed_out):

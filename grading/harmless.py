@@ -16,6 +16,7 @@ from grading.present import png
 
 LONGEST_TEXT = 100_000
 LARGEST_IMAGE = 2_000_000
+ALT = "A figure that this cell drew"
 TAGS = (
     *("a", "abbr", "b", "blockquote", "br", "caption", "code", "dd", "del", "details", "div", "dl", "dt", "em"),
     *("h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "kbd", "li", "ol", "p", "pre", "s", "span", "strong"),
@@ -100,11 +101,11 @@ def harmless_output(output: NotebookNode) -> NotebookNode | None:
         traceback = traceback or [f"{ename}: {evalue}"]
         return _node(output_type=kind, ename=ename, evalue=evalue, traceback=traceback)
     if kind in ("display_data", "execute_result"):
-        data = output.get("data", {})
+        data, metadata = output.get("data", {}), {}
         kept = {"text/plain": _plain(data["text/plain"])} if "text/plain" in data else {}
         if image := png(data.get("image/png"), LARGEST_IMAGE):
-            kept["image/png"] = image
-        return _node(output_type="display_data", data=kept, metadata={}) if kept else None
+            kept["image/png"], metadata["image/png"] = image, {"alt": ALT}
+        return _node(output_type="display_data", data=kept, metadata=metadata) if kept else None
     return None
 
 

@@ -94,7 +94,8 @@ class _Grading:
         except OutOfTime as error:
             self.plan.doubts.append(f"Not all cells were run: {error}.")
         try:
-            for position, cell in enumerate(self.plan.cells):
+            tests = [position for position, cell in enumerate(self.plan.cells) if cell.role == "test"]
+            for position, cell in enumerate(self.plan.cells[: max(tests, default=-1) + 1]):
                 if cell.locked is not None:
                     outcome, message = self.cell(position, cell)
                     if cell.role == "test":
@@ -207,7 +208,7 @@ def _manual(cell):
     if cell.untouched:
         message = "Left as it was handed out: 0 points, as nbgrader scores it."
         return {"points": cell.points, "score": 0.0, "outcome": "manual", "message": message}
-    return {"points": cell.points, "score": None, "outcome": "manual", "message": "A person grades this answer."}
+    return {"points": cell.points, "score": None, "outcome": "manual", "message": ""}
 
 
 def _report(plan, results, started, peak):

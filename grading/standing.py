@@ -33,6 +33,13 @@ class Score:
     message: str = ""
     comment: str = ""
 
+    @property
+    def reading(self) -> str:
+        """How a written answer stands."""
+        if self.by_hand is not None:
+            return "read by a person"
+        return "not read yet" if self.value is None else "not answered"
+
 
 @dataclass
 class Standing:

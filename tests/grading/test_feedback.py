@@ -14,7 +14,7 @@ from hand_in import ASSIGNMENT, ROOT
 
 from grading import feedback, gradebook, handins, results
 from grading.course import Course
-from grading.harmless import clean, harmless_markdown, harmless_name, harmless_notebook, is_harmless, render
+from grading.harmless import ALT, clean, harmless_markdown, harmless_name, harmless_notebook, is_harmless, render
 from grading.sources import Assignment
 from grading.standing import standing
 from grading.unproven import nothing_proven
@@ -241,6 +241,8 @@ def test_formgraders_rendering_of_autograded_does_nothing_in_a_browser(course, b
     resources |= {"total": 1, "base_url": "/b", "notebook_path": "/n"}
     path = course.notebook("autograded", slug, ASSIGNMENT)
     text, _ = HTMLExporter(config=config).from_filename(str(path), resources=resources)
+    assert ALT in text
+    assert re.findall("<img(?![^>]* alt=)[^>]*>", text) == []
     target = tmp_path / "formgrade.html"
     target.write_text(text, "utf-8")
     ran, asked = visit(browser, target)

@@ -84,7 +84,9 @@ def test_written_answer_waits_for_a_person_and_then_the_total_is_final(school):
     school.hand_in("ann", "GOOD all")
     assert school.standing("ann").state == MANUAL
     assert school.exported()["ann"]["total"] == ""
+    assert "not read yet" in explain(school.course, "ann", ASSIGNMENT)
     school.by_hand("ann", {WRITTEN[0].id: 4.5}, "Well argued.")
+    assert "read by a person; 4.5 given by hand" in explain(school.course, "ann", ASSIGNMENT)
     made = school.standing("ann")
     assert (made.state, made.total, made.manual) == (GRADED, AUTOMATIC + 4.5, 4.5)
     row = school.exported()["ann"]
