@@ -31,9 +31,10 @@ machine that measured. Bytes are exact; times differ between machines. No page a
 GRADING_HEAD = """# How fast is grading?
 
 Hand-ins of each assignment, all solved, that a core grades in a minute: by one worker, and by as many workers as the
-machine has cores. *Memory* is the most that the sandbox of one hand-in took. An endless loop costs ten seconds more,
-but only the worker that meets it. A run begins with the self-test of the sandbox, and the first one of a course makes
-its gradebook; both take a few seconds and aren't counted here.
+machine has cores. *Memory* is an upper bound of what the sandbox of one hand-in takes: what its processes share is
+counted for each of them. An endless loop costs ten seconds more, but only the worker that meets it. A run begins with
+the self-test of the sandbox, and the first one of a course makes its gradebook; both take a few seconds and aren't
+counted here.
 
 This page is written by `make bench`. Rates differ between machines, and from run to run.
 
