@@ -1,4 +1,4 @@
-"""Writes what the benchmarks found into the book's pages on speed and weight."""
+"""Writes what the benchmarks found into the book's pages on speed, weight, and grading."""
 
 import platform
 from pathlib import Path
