@@ -33,6 +33,7 @@ WHEELS = ("anywidget", "comm", "ipywidgets", "psygnal", "typing_extensions")  # 
 PYTHON = "3.12"  # Pyodide's
 SHELL = 8_000_000  # bytes of JupyterLab that a notebook loads, of some 20 million; tests/browser/test_lab.py compares
 LINK = re.compile(r"(?<=\]\()([^)\s#:]+)")
+DIRECTIVE = re.compile(r"^:::\{(\w+)\} *([^\n]*)\n(.*?)^:::$", re.MULTILINE | re.DOTALL)
 SETUP = """\
 import logging
 
@@ -140,7 +141,7 @@ def lab_copy(notebook, name, paths, linked):
         cell["outputs"], cell["execution_count"] = [], None
     for cell in notebook["cells"]:
         if cell["cell_type"] == "markdown":
-            text = "".join(cell["source"])
+            text = plain_markdown("".join(cell["source"]))
             cell["source"] = LINK.sub(lambda found: relinked(found[0], name, paths, linked), text)
     notebook["cells"].insert(0, setup_cell("lab-setup", SETUP))
     return notebook
@@ -156,6 +157,26 @@ def relinked(link, name, paths, linked):
     else:
         return link
     return posixpath.relpath(target, posixpath.dirname(paths[name]))
+
+
+def plain_markdown(text):
+    """A text whose boxes and margin notes, which only the book's pages know, are quotations for any Jupyter.
+
+    >>> print(plain_markdown(":::{warning}\\nNot a device.\\n:::\\n\\n:::{margin}\\nAside.\\n:::"))
+    > **Warning**
+    >
+    > Not a device.
+    <BLANKLINE>
+    > Aside.
+    """
+
+    def quotation(found):
+        kind, title, body = found.groups()
+        title = title or {"warning": "Warning"}.get(kind, "")
+        lines = [*([f"**{title}**", ""] if title else []), *body.splitlines()]
+        return "\n".join(f"> {line}".rstrip() for line in lines)
+
+    return DIRECTIVE.sub(quotation, text)
 
 
 def setup_cell(identifier, source):

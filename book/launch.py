@@ -2,7 +2,7 @@
 
 "Run" leads to the lab, if it is built; "Open in Colab" and "Binder" are there if `_config.yml` names a repository on
 GitHub; the notebook can be downloaded in any case. The copies for Colab and for download begin with a cell that
-installs lossutils where it is missing. It stands in the copies only, so that the chapters stay free of it.
+installs lossutils where it is missing, and have plain Markdown where chapters use the book's own boxes.
 """
 
 import json
@@ -15,7 +15,7 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
 
-from book.lab import setup_cell
+from book.lab import plain_markdown, setup_cell
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE_HOST = "https://github.com/"
@@ -126,9 +126,12 @@ def repository():
 
 
 def portable(text, repository):
-    """A notebook's text with a first cell that installs lossutils where it is missing."""
+    """A notebook's text in plain Markdown, with a first cell that installs lossutils where it is missing."""
     how = FROM_REPOSITORY.format(url=repository[0]) if repository else BY_HAND
     notebook = json.loads(text)
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = plain_markdown("".join(cell["source"]))
     notebook["cells"].insert(0, setup_cell("install", INSTALL.format(how=how)))
     return json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"
 

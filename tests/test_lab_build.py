@@ -159,6 +159,17 @@ def test_links_hold_in_the_lab():
     nbformat.validate(nbformat.from_dict(copy))
 
 
+@pytest.mark.parametrize("name", [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("chapters/*.ipynb"))])
+def test_copies_have_no_markup_that_jupyter_does_not_know(name):
+    """JupyterLab and Colab would show the book's directives as text."""
+    text = (ROOT / name).read_text("utf-8")
+    assert ":::{" in text
+    for copy in (lab.lab_copy(json.loads(text), name, {name: name}, {}), json.loads(launch.portable(text, None))):
+        texts = ["".join(cell["source"]) for cell in copy["cells"] if cell["cell_type"] == "markdown"]
+        assert any("\n> - **" in text for text in texts), "what the reader will be able to do"
+        assert [text for text in texts if ":::" in text or re.search(r"\{[a-z]+\}`", text)] == []
+
+
 def test_the_row_without_lab_and_repository():
     """What there is no way to run isn't offered; the notebook is."""
     html = launch.row("chapters/06-x.ipynb", "chapter", {}, None, "../")

@@ -63,9 +63,9 @@ def lab_site(request):
         server.shutdown()
 
 
-def open_lab(visit, lab_site, link, chapter=CHAPTER):
+def open_lab(visit, lab_site, link, chapter=CHAPTER, **options):
     """Follow a link of the chapter's page into the lab; return the visit and every address asked for."""
-    seen = visit(f"{lab_site}/chapters/{chapter}.html")
+    seen = visit(f"{lab_site}/chapters/{chapter}.html", **options)
     asked = []
     seen.page.context.on("request", lambda request: asked.append(request.url))
     seen.page.get_by_role("link", name=link).click()
@@ -127,8 +127,9 @@ def elsewhere(seen, asked):
 def test_a_chapter_runs_and_its_figures_live(visit, lab_site):
     """From the button to the last cell, with no error, no other host, and the size that the page has promised."""
     CountingHandler.sent.clear()
-    seen, asked = open_lab(visit, lab_site, "Run this chapter")
+    seen, asked = open_lab(visit, lab_site, "Run this chapter", color_scheme="dark")
     page = seen.page
+    page.wait_for_function("() => document.body.dataset.jpThemeLight === 'false'")
     done = run_all(page)
     assert complaints(done) == {}
     assert NO_TORCH in printed(done["verify"])
