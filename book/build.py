@@ -240,7 +240,7 @@ def render(lab_info, builder="html", folder=HTML):
 
 
 def offer_plain_notebooks(notebooks):
-    """Readers download the notebook as it stands in the repository, ready to run elsewhere, not megabytes of frames."""
+    """Readers download the repository's notebook, made ready to run elsewhere, not megabytes of frames."""
     from book.lab import exercises
     from book.launch import portable, repository
 

@@ -34,6 +34,7 @@ PYTHON = "3.12"  # Pyodide's
 SHELL = 8_000_000  # bytes of JupyterLab that a notebook loads, of some 20 million; tests/browser/test_lab.py compares
 LINK = re.compile(r"(?<=\]\()([^)\s#:]+)")
 DIRECTIVE = re.compile(r"^:::\{(\w+)\} *([^\n]*)\n(.*?)^:::$", re.MULTILINE | re.DOTALL)
+TITLES = {"warning": "Warning", "margin": "", "parts": "", "downloads": ""}  # of directives that have none of their own
 SETUP = """\
 import logging
 
@@ -172,7 +173,7 @@ def plain_markdown(text):
 
     def quotation(found):
         kind, title, body = found.groups()
-        title = title or {"warning": "Warning"}.get(kind, "")
+        title = title or TITLES[kind]
         lines = [*([f"**{title}**", ""] if title else []), *body.splitlines()]
         return "\n".join(f"> {line}".rstrip() for line in lines)
 

@@ -39,7 +39,11 @@ def tidy_markup(app, pagename, templatename, context, doctree):
 
 
 def keep_together(body):
-    """Let no line begin with what belongs to the end of the last: a formula's comma, or the sign after a number."""
+    """Let no line begin with what belongs to the end of the last: a formula's comma, or the sign after a number.
+
+    >>> keep_together("<p>90 % of <code>7 % 2</code></p>")
+    '<p>90\\xa0% of <code>7 % 2</code></p>'
+    """
     parts = NOT_PROSE.split(body)
     for i in range(0, len(parts), 3):  # what lies between is not prose, and its tag
         parts[i] = INLINE_MATHS.sub(together, re.sub(r"(?<=\d|>) %", "\N{NO-BREAK SPACE}%", parts[i]))

@@ -232,13 +232,13 @@ class HesitantHandler(QuietHandler):
 
     def copyfile(self, source, outputfile):
         if self.path == f"/{self.page}":
-            html = source.read()
-            head = next(found.end() for found in STATE.finditer(html.decode()) if found[1] == "explore")
-            head = len(html.decode()[:head].encode()) + len("</div>\n</div>\n")
-            outputfile.write(html[:head])
+            html = source.read().decode()
+            head = next(found.end() for found in STATE.finditer(html) if found[1] == "explore")
+            head += len("</div>\n</div>\n")
+            outputfile.write(html[:head].encode())
             outputfile.flush()
             self.go_on.wait(60)
-            outputfile.write(html[head:])
+            outputfile.write(html[head:].encode())
         else:
             super().copyfile(source, outputfile)
 

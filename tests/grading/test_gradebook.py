@@ -16,7 +16,7 @@ from grading.course import Course
 from grading.explain import explain
 from grading.export import export
 from grading.sources import Assignment
-from grading.standing import GRADED, LOOK, MANUAL, UNGRADED, standing
+from grading.standing import GRADED, LOOK, MANUAL, UNGRADED, Score, standing
 
 nbgrader_api = pytest.importorskip("nbgrader.api")
 
@@ -93,6 +93,11 @@ def test_written_answer_waits_for_a_person_and_then_the_total_is_final(school):
     assert (row["total"], row["manual"], row["state"]) == (f"{AUTOMATIC + 4.5}", "4.5", "graded")
     questions = [float(row[f"question {n}"]) for n in range(1, len(SOURCE.questions) + 1)]
     assert sum(questions) + float(row["manual"]) == float(row["total"])
+
+
+def test_zero_that_nobody_gave_is_not_called_read():
+    assert Score("which", "Question 5", 6.0, True, value=0.0, automatic=0.0).reading == "not answered"
+    assert Score("which", "Question 5", 6.0, True, value=0.0, by_hand=0.0).reading == "read by a person"
 
 
 def test_nbgrader_sees_the_same_points(school):

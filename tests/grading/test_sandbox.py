@@ -1,9 +1,11 @@
 """The sandbox holds, and the self-test notices each limit that is taken away."""
 
+import base64
 import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -76,7 +78,8 @@ def test_kernel_is_ipython_with_magics_and_pictures():
         assert run(sandbox, "%%bash\necho cell")[0][0][3] == "cell\n"
         assert run(sandbox, "import asyncio\nawait asyncio.sleep(0)\n1 + 1")[0][0][3] == {"text/plain": "2"}
         shown, _ = run(sandbox, "import matplotlib.pyplot as plt\nplt.plot([0, 1])\nplt.show()")
-        assert "image/png" in shown[-1][3]
+        picture = base64.b64decode(shown[-1][3]["image/png"])
+        assert struct.unpack(">II", picture[16:24]) == (640, 480), "the whole canvas: a tightest box costs a drawing"
         assert run(sandbox, "1 / 0")[1] == ("done", "error", "ZeroDivisionError", "division by zero")
 
 

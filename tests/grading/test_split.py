@@ -63,7 +63,7 @@ def outcomes(result):
 
 @pytest.mark.parametrize("name", ASSIGNMENTS)
 def test_solution_earns_everything_and_the_untouched_nothing(name):
-    # Each call of a test's function by a student's crosses the wall: thousands would use up a slow machine's time.
+    # Each call of a test's function by a student's leaves the sandbox: thousands would use up a slow machine's time.
     result = grade_notebook(source(name), answered(name), limits=Limits(callbacks=1000))
     assert result["state"] == "graded", result["reasons"]
     for key, cell in result["cells"].items():
@@ -91,6 +91,25 @@ def test_usual_mistakes_cost_what_they_should_and_are_named(name, mistake, entry
     for key, told in entry["loses"].items():
         message = result["cells"][key]["message"]
         assert told in message or message.startswith(HIDDEN_CASE)
+
+
+def test_what_follows_the_last_test_runs_in_the_sandbox_only(monkeypatch):
+    """A demonstration there decides nothing, and may take all the time of a test."""
+    asked, ask = [], split._Grading.ask
+
+    def noted(self, cell, *arguments):
+        asked.append(cell.key)
+        return ask(self, cell, *arguments)
+
+    monkeypatch.setattr(split._Grading, "ask", noted)
+    show = small._cell("show", "print(mae(a, b))", locked=True)
+    both = [json.loads(text) for text in (small.SOURCE, small.to_bytes(small.handed_in()))]
+    for notebook in both:
+        notebook["cells"].append(show)
+    result = grade_notebook(json.dumps(both[0]), json.dumps(both[1]).encode(), limits=QUICK)
+    assert scores(result) == ALL
+    assert asked[-1] == "mae-value"
+    assert "1.5" in json.loads(result["notebook"])["cells"][-1]["outputs"][0]["text"]
 
 
 def test_result_is_a_valid_notebook_without_hidden_tests():
