@@ -197,27 +197,39 @@ class Warm:
             self.channel.receive()
         except wire.WireError as error:
             self.process.kill()
-            raise SandboxError(f"the sandbox did not start ({error}): {_read(self.errors)}") from None
+            raise SandboxError(f"the sandbox did not start ({error}); it said: {_read(self.errors)}") from None
 
     @classmethod
     def fork(cls, limits, without, connection):
-        """Have a kernel serve `connection`; return the id that the process above it has on the host."""
+        """Have a kernel serve `connection`; return the sandbox it is in. Starts it, and once more if it has ended."""
         with cls._lock:
-            warm = cls._all.get(without)
-            if warm is not None and warm.owner == os.getpid() and warm.process.poll() is not None:
-                said = f"it returned {warm.process.returncode} and said: {_read(warm.errors)}"
-                print(f"A warm sandbox has ended, and another is started: {said}", file=sys.stderr, flush=True)
-                warm = None
-            if warm is None or warm.owner != os.getpid():
-                warm = cls._all[without] = cls(limits, without)
-            warm.channel.deadline = time.monotonic() + 30
-            try:
-                warm.channel.send(rules(limits, without=without))
-                wire.send_socket(warm.channel, connection)
-            except (wire.WireError, OSError) as error:
-                warm.process.kill()
-                raise SandboxError(f"the sandbox is gone ({error}): {_read(warm.errors)}") from None
-            return warm
+            for last in (False, True):
+                warm = cls._all.get(without)
+                if warm is None or warm.owner != os.getpid():
+                    warm = cls._all[without] = cls(limits, without)
+                warm.channel.deadline = time.monotonic() + 30
+                try:
+                    warm.channel.send(rules(limits, without=without))
+                    wire.send_socket(warm.channel, connection)
+                    warm.channel.receive()
+                    return warm
+                except (wire.WireError, OSError):
+                    why = cls._all.pop(without)._end()
+                    if last:
+                        raise SandboxError(f"a warm sandbox has ended twice: {why}") from None
+                    print(f"A warm sandbox has ended, and another is started: {why}", file=sys.stderr, flush=True)
+        raise AssertionError
+
+    def _end(self):
+        """End it if it hasn't by itself. Return what is known of why it did."""
+        self.channel.close()
+        try:
+            returned = self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            returned = "nothing"
+            self.process.kill()
+            self.process.wait()
+        return f"it returned {returned} and said: {_read(self.errors)}"
 
 
 def _bubblewrap(arguments, main, connection, errors):
@@ -242,8 +254,10 @@ def _bubblewrap(arguments, main, connection, errors):
 
 
 def _read(errors):
-    errors.seek(0)
-    return errors.read(2000).decode(errors="replace").strip() or "it said nothing"
+    """The last words in a file, left where they are: whoever writes to it shares its position."""
+    handle = errors.fileno()
+    said = os.pread(handle, 2000, max(0, os.fstat(handle).st_size - 2000))
+    return said.decode(errors="replace").strip() or "nothing"
 
 
 def _inside(process):
@@ -331,7 +345,7 @@ class Sandbox:
                 self._handle = os.pidfd_open(self._first)
                 self.kernel = self.control.receive()[1]
             except (wire.WireError, OSError) as error:
-                raise SandboxError(f"the sandbox did not start ({error!r}): {_read(self._errors)}") from None
+                raise SandboxError(f"the sandbox did not start ({error!r}); it said: {_read(self._errors)}") from None
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _spawn(self, connection):

@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import re
 import shutil
 import struct
 import subprocess
@@ -140,7 +139,39 @@ print(type(use()))
 """
     seen, said = in_fresh_process(code)
     assert seen == "<class 'int'>\n"
-    assert re.match(r"A warm sandbox has ended, and another is started: it returned -?\d+ and said", said), said
+    assert said == "A warm sandbox has ended, and another is started: it returned 137 and said: nothing\n"
+
+
+@ROOT_ONLY
+def test_warm_sandbox_that_ends_at_once_is_an_error():
+    """As where no process can be started any more: said with its reason, not tried forever."""
+    code = """
+from grading import student
+source = open(student.__file__).read().replace("child = os.fork()", "raise OSError('no more processes')")
+import pathlib, shutil, tempfile
+import grading.sandbox as sandbox
+with tempfile.TemporaryDirectory() as folder:
+    for name in ("__init__.py", "calls.py", "wire.py"):
+        shutil.copy(sandbox.HERE / name, folder)
+    pathlib.Path(folder, "student.py").write_text(source)
+    sandbox.HERE = pathlib.Path(folder)
+    try:
+        use()
+    except sandbox.SandboxError as error:
+        print(str(error).splitlines()[0], str(error).splitlines()[-1])
+"""
+    seen, said = in_fresh_process(code)
+    assert seen.startswith("a warm sandbox has ended twice: it returned 1 and said: Traceback")
+    assert seen.endswith("OSError: no more processes\n")
+    assert said.count("another is started") == 1
+
+
+def test_submission_has_no_file_of_the_graders():
+    """Whoever writes to standard error must not leave words there for the next one."""
+    with Sandbox(Limits()) as sandbox:
+        code = "import os\nfor n in os.listdir('/proc/self/fd'):\n    print(os.path.realpath(f'/proc/self/fd/{n}'))"
+        files = {line for message in run(sandbox, code)[0] for line in message[3].split()}
+    assert [name for name in files if name.startswith("/tmp") or "deleted" in name] == []
 
 
 def test_nothing_is_left_of_a_grader_that_is_killed():
