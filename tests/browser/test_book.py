@@ -377,8 +377,7 @@ def test_search_finds_a_loss_by_any_name(visit, address, name, place):
     result.wait_for()
     assert result.get_attribute("href").endswith(f"#{place}")
     result.click()
-    opened.page.wait_for_load_state()
-    assert opened.page.locator(":target").is_visible()
+    opened.page.locator(":target").wait_for()
     assert opened.refused == []
     assert opened.errors == []
 
