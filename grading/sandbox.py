@@ -336,17 +336,24 @@ class Sandbox:
                     warm = Warm.fork(self.limits, self.without, theirs)
                     theirs.close()
                     self._errors = warm.errors
-                    self._first = _on_the_host(self.control.receive()[1], warm.first)
+                    self._first = _on_the_host(self._told("first"), warm.first)
                 else:
                     self._errors = tempfile.TemporaryFile()  # noqa: SIM115
                     self._spawn(theirs)
                     theirs.close()
                     self.control.send(rules(self.limits, sandboxed=self.sandboxed, without=self.without))
                 self._handle = os.pidfd_open(self._first)
-                self.kernel = self.control.receive()[1]
+                self.kernel = self._told("ready")
             except (wire.WireError, OSError) as error:
                 raise SandboxError(f"the sandbox did not start ({error!r}); it said: {_read(self._errors)}") from None
         threading.Thread(target=self._watch, daemon=True).start()
+
+    def _told(self, what):
+        """Receive the process id that comes under this name, and no other: whom we signal depends on it."""
+        said, number = self.control.receive()
+        if said != what:
+            raise wire.WireError(f"it said {said!r} before {what!r}")
+        return number
 
     def _spawn(self, connection):
         if self.sandboxed:

@@ -429,10 +429,14 @@ def _nest(connection, request):
 
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     check(libc.unshare(sum(flag for name, flag in NAMESPACES.items() if name not in request["without"])))
+    told, telling = os.pipe()
     first = os.fork()
     if first:
         wire.Channel(connection).send(("first", first))
-        os._exit(0)
+        os._exit(0)  # which closes the pipe: only now may the other processes say something
+    os.close(telling)
+    os.read(told, 1)
+    os.close(told)
     check(libc.mount(b"none", b"/", None, 0x4000 | 0x40000, None))  # MS_REC | MS_PRIVATE
     kept = [(folder, os.open(folder, os.O_PATH | os.O_DIRECTORY)) for folder in request["kept"]]
     if "tmp" not in request["without"]:

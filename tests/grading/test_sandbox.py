@@ -142,28 +142,51 @@ print(type(use()))
     assert said == "A warm sandbox has ended, and another is started: it returned 137 and said: nothing\n"
 
 
+CHANGED = """
+import atexit, pathlib, shutil, tempfile
+import grading.sandbox as sandbox
+
+def change(old, new):
+    folder = pathlib.Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder)
+    for name in ("__init__.py", "calls.py", "wire.py", "student.py"):
+        shutil.copy(sandbox.HERE / name, folder)
+    source = (folder / "student.py").read_text()
+    assert source.count(old) == 1
+    (folder / "student.py").write_text(source.replace(old, new))
+    sandbox.HERE = folder
+
+"""
+
+
 @ROOT_ONLY
 def test_warm_sandbox_that_ends_at_once_is_an_error():
     """As where no process can be started any more: said with its reason, not tried forever."""
     code = """
-from grading import student
-source = open(student.__file__).read().replace("child = os.fork()", "raise OSError('no more processes')")
-import pathlib, shutil, tempfile
-import grading.sandbox as sandbox
-with tempfile.TemporaryDirectory() as folder:
-    for name in ("__init__.py", "calls.py", "wire.py"):
-        shutil.copy(sandbox.HERE / name, folder)
-    pathlib.Path(folder, "student.py").write_text(source)
-    sandbox.HERE = pathlib.Path(folder)
-    try:
-        use()
-    except sandbox.SandboxError as error:
-        print(str(error).splitlines()[0], str(error).splitlines()[-1])
+change("passed = wire.receive_socket(channel)", "raise OSError('no more processes')")
+try:
+    use()
+except sandbox.SandboxError as error:
+    print(str(error).splitlines()[0], str(error).splitlines()[-1])
 """
-    seen, said = in_fresh_process(code)
+    seen, said = in_fresh_process(CHANGED + code)
     assert seen.startswith("a warm sandbox has ended twice: it returned 1 and said: Traceback")
     assert seen.endswith("OSError: no more processes\n")
     assert said.count("another is started") == 1
+
+
+@ROOT_ONLY
+def test_kernel_that_is_ready_early_is_not_taken_for_another():
+    """The process between the warm one and a kernel may be slow to say which one is to be signalled."""
+    code = """
+line = 'wire.Channel(connection).send(("first", first))'
+change(line, "__import__('time').sleep(1); " + line)
+use()
+with Sandbox(Limits()) as second:
+    (warm,) = Warm._all.values()
+    print(warm.process.poll(), warm.first in second.processes(), len(second.processes()))
+"""
+    assert in_fresh_process(CHANGED + code) == ("None False 2\n", "")
 
 
 def test_submission_has_no_file_of_the_graders():
