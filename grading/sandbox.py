@@ -24,10 +24,10 @@ import threading
 import time
 from functools import cache
 from pathlib import Path
-from typing import ClassVar
 
 import lossutils
 from grading import wire
+from grading.forker import Forker
 from grading.limits import MB, Limits, SandboxError
 
 HERE = Path(__file__).resolve().parent
@@ -175,61 +175,34 @@ def rules(limits: Limits, *, sandboxed: bool = True, without: frozenset[str] = f
     return {"uid": uid, "limits": values, "disk": disk, "without": sorted(without), "kept": kept}
 
 
-class Warm:
-    """A sandboxed process that has everything loaded and forks kernels; one for each process that grades.
+class Warm(Forker):
+    """A sandboxed process that has everything loaded and forks kernels.
 
     It never runs a line of a student's. Each kernel gets namespaces, a /tmp, and a user of its own.
     """
 
-    _all: ClassVar[dict] = {}
-    _lock = threading.Lock()
-
-    def __init__(self, limits, without):
+    def __init__(self, without):
         ours, theirs = socket.socketpair()
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115
         with theirs:
-            self.process, self.first = _bubblewrap(
-                command(limits, without=without, warm=True), "warm_main", theirs, self.errors
+            process, self.first = _bubblewrap(
+                command(Limits(), without=without, warm=True), "warm_main", theirs, self.errors
             )
-        self.channel, self.owner = wire.Channel(ours), os.getpid()
+        super().__init__(process, ours)
         self.channel.deadline = time.monotonic() + 60
         try:
             self.channel.receive()
         except wire.WireError as error:
-            self.process.kill()
-            raise SandboxError(f"the sandbox did not start ({error}); it said: {_read(self.errors)}") from None
+            raise SandboxError(f"the sandbox did not start ({error}): {self.end()}") from None
 
-    @classmethod
-    def fork(cls, limits, without, connection):
-        """Have a kernel serve `connection`; return the sandbox it is in. Starts it, and once more if it has ended."""
-        with cls._lock:
-            for last in (False, True):
-                warm = cls._all.get(without)
-                if warm is None or warm.owner != os.getpid():
-                    warm = cls._all[without] = cls(limits, without)
-                warm.channel.deadline = time.monotonic() + 30
-                try:
-                    warm.channel.send(rules(limits, without=without))
-                    wire.send_socket(warm.channel, connection)
-                    warm.channel.receive()
-                    return warm
-                except (wire.WireError, OSError):
-                    why = cls._all.pop(without)._end()
-                    if last:
-                        raise SandboxError(f"a warm sandbox has ended twice: {why}") from None
-                    print(f"A warm sandbox has ended, and another is started: {why}", file=sys.stderr, flush=True)
-        raise AssertionError
+    def kill(self):
+        """End it, and with it all in its namespace: bubblewrap alone would leave them behind."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.first, signal.SIGKILL)
 
-    def _end(self):
-        """End it if it hasn't by itself. Return what is known of why it did."""
-        self.channel.close()
-        try:
-            returned = self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            returned = "nothing"
-            self.process.kill()
-            self.process.wait()
-        return f"it returned {returned} and said: {_read(self.errors)}"
+    def said(self):
+        """Return its last words."""
+        return f" and said: {_read(self.errors)}"
 
 
 def _bubblewrap(arguments, main, connection, errors):
@@ -327,25 +300,24 @@ class Sandbox:
     def _start(self):
         if self.sandboxed and (reason := missing()):
             raise SandboxError(reason)
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self.control = wire.Channel(ours, self.limits.frame)
-            self.control.deadline = time.monotonic() + 60
-            try:
-                if self.warm:
-                    warm = Warm.fork(self.limits, self.without, theirs)
-                    theirs.close()
-                    self._errors = warm.errors
-                    self._first = _on_the_host(self._told("first"), warm.first)
-                else:
-                    self._errors = tempfile.TemporaryFile()  # noqa: SIM115
-                    self._spawn(theirs)
-                    theirs.close()
-                    self.control.send(rules(self.limits, sandboxed=self.sandboxed, without=self.without))
-                self._handle = os.pidfd_open(self._first)
-                self.kernel = self._told("ready")
-            except (wire.WireError, OSError) as error:
-                raise SandboxError(f"the sandbox did not start ({error!r}); it said: {_read(self._errors)}") from None
+        told = rules(self.limits, sandboxed=self.sandboxed, without=self.without)
+        if self.warm:
+            warm, connection, _ = Warm.fork(told, self.without)
+            self._errors = warm.errors
+        else:
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115
+            connection = self._spawn()
+        self.control = wire.Channel(connection, self.limits.frame)
+        self.control.deadline = time.monotonic() + 60
+        try:
+            if self.warm:
+                self._first = _on_the_host(self._told("first"), warm.first)
+            else:
+                self.control.send(told)
+            self._handle = os.pidfd_open(self._first)
+            self.kernel = self._told("ready")
+        except (wire.WireError, OSError) as error:
+            raise SandboxError(f"the sandbox did not start ({error!r}) and said: {_read(self._errors)}") from None
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _told(self, what):
@@ -355,23 +327,27 @@ class Sandbox:
             raise wire.WireError(f"it said {said!r} before {what!r}")
         return number
 
-    def _spawn(self, connection):
-        if self.sandboxed:
-            arguments = command(self.limits, without=self.without)
-            self._process, self._first = _bubblewrap(arguments, "main", connection, self._errors)
-            return
-        self._home = tempfile.mkdtemp(prefix="grading-")
-        boot = BOOT.format(folder=str(HERE.parent), main="main")
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", boot, str(connection.fileno())],
-            pass_fds=[connection.fileno()],
-            env=_environment(self._home),
-            start_new_session=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=self._errors,
-        )
-        self._first = self._process.pid
+    def _spawn(self):
+        """Start a kernel of its own; return the connection to it."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            if self.sandboxed:
+                arguments = command(self.limits, without=self.without)
+                self._process, self._first = _bubblewrap(arguments, "main", theirs, self._errors)
+                return ours
+            self._home = tempfile.mkdtemp(prefix="grading-")
+            boot = BOOT.format(folder=str(HERE.parent), main="main")
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-c", boot, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                env=_environment(self._home),
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._errors,
+            )
+            self._first = self._process.pid
+            return ours
 
     def processes(self) -> list[int]:
         """Return the ids, on the host, of all processes in the sandbox."""

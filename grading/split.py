@@ -177,7 +177,7 @@ class _Grading:
 
     def replayed(self):
         """Return a fresh worker that has run what ran before."""
-        self.worker, self.process = Zygote.fork(self.plan.modules, self.limits)
+        self.worker, self.process = Zygote.worker(self.plan.modules, self.limits)
         setup = align.Cell("setup", "code", "", "imports", locked=self.plan.prelude)
         self.ask(setup, None, 60)
         for position, cell in self.done:

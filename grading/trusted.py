@@ -23,7 +23,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import traceback
 import warnings
@@ -32,7 +31,7 @@ from pathlib import Path
 import numpy as np
 
 from grading import shared, wire
-from grading.limits import SandboxError
+from grading.forker import Forker
 
 ROOT = Path(__file__).resolve().parent.parent
 MESSAGE = 2000
@@ -381,27 +380,24 @@ def _work(connection, request):
         os._exit(0)
 
 
-class Zygote:
-    """The process that forks workers; one for each process that grades."""
-
-    _current = None
-    _lock = threading.Lock()
+class Zygote(Forker):
+    """The process that forks workers."""
 
     def __init__(self):
         ours, theirs = socket.socketpair()
         code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from grading.trusted import zygote_main; zygote_main()"
         environment = dict(os.environ) | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
         with theirs:
-            self.process = subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-c", code, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 env=environment,
                 stdin=subprocess.DEVNULL,
             )
-        self.channel, self.owner = wire.Channel(ours), os.getpid()
+        super().__init__(process, ours)
 
     @classmethod
-    def fork(cls, modules, limits):
+    def worker(cls, modules, limits):
         """Return a connection to a fresh worker, and its process id."""
         request = {
             "modules": modules,
@@ -410,21 +406,5 @@ class Zygote:
             "frame": limits.frame,
             "memory": limits.memory,
         }
-        with cls._lock:
-            for attempt in range(2):
-                if cls._current is None or cls._current.owner != os.getpid() or cls._current.process.poll() is not None:
-                    cls._current = cls()
-                ours, theirs = socket.socketpair()
-                try:
-                    with theirs:
-                        channel = cls._current.channel
-                        channel.deadline = time.monotonic() + 120
-                        channel.send(request)
-                        wire.send_socket(channel, theirs)
-                        return wire.Channel(ours), channel.receive()[1]
-                except (wire.WireError, OSError) as error:
-                    ours.close()
-                    cls._current = None
-                    if attempt:
-                        raise SandboxError(f"the process that runs the tests can't be started: {error}") from None
-        raise AssertionError
+        _, connection, process = cls.fork(request)
+        return wire.Channel(connection), process

@@ -95,7 +95,7 @@ def test_sandbox_leaves_nothing():
 
 
 FRESH = """
-import os, subprocess, sys, threading, time
+import os, signal, subprocess, sys, threading, time
 from grading.limits import Limits
 from grading.sandbox import Sandbox, Warm, descendants
 
@@ -139,7 +139,22 @@ print(type(use()))
 """
     seen, said = in_fresh_process(code)
     assert seen == "<class 'int'>\n"
-    assert said == "A warm sandbox has ended, and another is started: it returned 137 and said: nothing\n"
+    assert said == "Warm has ended: it returned 137 and said: nothing; another is started\n"
+
+
+@ROOT_ONLY
+def test_warm_sandbox_that_hangs_is_replaced_and_leaves_nothing():
+    code = """
+use()
+(warm,) = Warm._all.values()
+processes = descendants(warm.process.pid)
+os.kill(processes[-1], signal.SIGSTOP)
+Warm.patience = 1
+print(use(), [process for process in processes if os.path.exists(f"/proc/{process}")])
+"""
+    seen, said = in_fresh_process(code)
+    assert seen == "2 []\n"
+    assert said == "Warm has ended: it did not answer and said: nothing; another is started\n"
 
 
 CHANGED = """
@@ -170,8 +185,8 @@ except sandbox.SandboxError as error:
     print(str(error).splitlines()[0], str(error).splitlines()[-1])
 """
     seen, said = in_fresh_process(CHANGED + code)
-    assert seen.startswith("a warm sandbox has ended twice: it returned 1 and said: Traceback")
-    assert seen.endswith("OSError: no more processes\n")
+    assert seen.startswith("Warm has ended: it returned 1 and said: Traceback")
+    assert seen.endswith("OSError: no more processes; so had the one before it\n")
     assert said.count("another is started") == 1
 
 

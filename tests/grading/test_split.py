@@ -19,7 +19,7 @@ from grading import names, shared, split  # noqa: E402
 from grading.limits import Limits, SandboxError  # noqa: E402
 from grading.sandbox import missing  # noqa: E402
 from grading.split import grade_notebook  # noqa: E402
-from grading.trusted import HIDDEN_CASE  # noqa: E402
+from grading.trusted import HIDDEN_CASE, Zygote  # noqa: E402
 
 NEEDS_SANDBOX = pytest.mark.skipif(bool(missing()), reason=missing() or "bubblewrap is here")
 pytestmark = NEEDS_SANDBOX
@@ -288,6 +288,15 @@ def test_functions_that_two_tests_pass_are_not_confused():
         small._test("second", 1, "assert solve(lambda x: x * 5) == 15"),
     )
     assert outcomes(result) == {"first": "passed", "second": "passed"}
+
+
+def test_process_that_forks_workers_may_end(capfd):
+    grade()
+    zygote = Zygote._all[Zygote,]
+    zygote.process.kill()
+    zygote.process.wait()
+    assert scores(grade()) == ALL
+    assert "Zygote has ended: it returned -9; another is started" in capfd.readouterr().err
 
 
 def test_without_a_sandbox_the_result_is_the_same():
